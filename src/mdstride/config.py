@@ -1,0 +1,127 @@
+"""Reading and checking the configuration: one schema, errors that name the key, the value and the remedy."""
+
+import difflib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mdstride.errors import InputError
+
+SCHEMA = Path(__file__).with_name("config.schema.yaml")
+
+Config = dict[str, Any]
+
+
+def load(source: str) -> Config:
+    """Configuration from a YAML file, or from JSON text (which starts with `{`), checked.
+
+    JSON text may hold only the sections that a command uses; that is how the workflow hands each job the values it
+    depends on. A file must hold them all.
+    """
+    if source.lstrip().startswith("{"):
+        config = json.loads(source)
+        check(config, partial=True)
+        return config
+    import yaml
+
+    path = Path(source)
+    if not path.is_file():
+        raise InputError(f"{source}: no such configuration file; give --config the path of one, such as config.yaml")
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
+    check(config, where=source)
+    return config
+
+
+def check(config: Any, *, where: str = "configuration", partial: bool = False) -> None:
+    """Raise InputError, one line, when `config` does not fit the schema or its values contradict each other.
+
+    With `partial`, whole sections may be missing, but the ones that are there must be complete.
+    """
+    try:
+        import jsonschema
+        import yaml
+    except ImportError:  # a GPU node has torch, numpy, h5py, safetensors only; the workflow has checked already
+        sys.stderr.write("mdstride: jsonschema is not installed, so the configuration is used without checking it\n")
+        return
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    if partial:
+        schema["required"] = []
+    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda error: list(error.path))
+    if errors:
+        raise InputError(f"{where}: " + "; ".join(_explain(error) for error in errors[:5]))
+    contradictions = list(_contradictions(config))
+    if contradictions:
+        raise InputError(f"{where}: " + "; ".join(contradictions))
+
+
+def _explain(error: Any) -> str:
+    """One clause for one schema error: the key, the value, and what would be valid."""
+    key = ".".join(str(part) for part in error.absolute_path) or "top level"
+    value = json.dumps(error.instance, default=str)
+    value = value if len(value) <= 60 else value[:57] + "..."
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        unknown = [name for name in error.instance if name not in known]
+        return "; ".join(f"unknown key `{name}` in {key}; {_nearest(name, known)}" for name in unknown)
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return f"{key}: missing key `{missing[0]}`; copy it from config.yaml"
+    if error.validator == "enum":
+        return f"{key}: {value} is not known; {_nearest(str(error.instance), [str(v) for v in error.validator_value])}"
+    remedy = f" ({error.schema['description']})" if "description" in error.schema else ""
+    return f"{key}: {value} is refused: {_expectation(error)}{remedy}"
+
+
+def _expectation(error: Any) -> str:
+    wanted = error.validator_value
+    phrases = {
+        "exclusiveMinimum": f"must be greater than {wanted}",
+        "minimum": f"must be at least {wanted}",
+        "exclusiveMaximum": f"must be less than {wanted}",
+        "maximum": f"must be at most {wanted}",
+        "type": f"must be {' or '.join(wanted) if isinstance(wanted, list) else wanted}",
+        "minItems": f"needs at least {wanted} entries",
+        "maxItems": f"takes at most {wanted} entries",
+        "uniqueItems": "has an entry twice",
+        "pattern": f"must match {wanted}",
+        "minLength": "must not be empty",
+    }
+    return phrases.get(error.validator, error.message)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean `{close[0]}`?" if close else f"valid: {', '.join(known)}"
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    """What a schema cannot say: relations between values."""
+    for section, key in (("select", "seed_similarity"), ("pretrain", "lags")):
+        low, high = config.get(section, {}).get(key, (0, 1))
+        if low >= high:
+            yield f"{section}.{key}: the first value ({low}) must be below the second ({high})"
+    if "pretrain" in config:
+        atom = config["pretrain"]["atom"]
+        if atom["width"] % (2 * atom["heads"]):
+            yield f"pretrain.atom: width {atom['width']} must be a multiple of twice the heads ({2 * atom['heads']})"
+    if "dataset" in config:
+        split = config["dataset"]["split"]
+        if split["validation"] + split["test"] >= 1:
+            yield "dataset.split: validation and test together must stay below 1, or nothing is left to train on"
+    if "simulate" in config:
+        simulate = config["simulate"]
+        length = 1000 * simulate["production"]
+        if length < simulate["timestep"] * simulate["stride"]:
+            yield "simulate.production: shorter than one stored frame; lengthen it or lower simulate.stride"
+        longest = {
+            "pretrain.lags": config.get("pretrain", {}).get("lags", [0])[-1],
+            "evaluate.lags": max(config.get("evaluate", {}).get("lags", [0])),
+        }
+        for key, lag in longest.items():
+            if lag >= length:
+                yield f"{key}: {lag:g} fs does not fit into simulate.production = {length:g} fs; change one of them"

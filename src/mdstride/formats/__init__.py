@@ -1,0 +1,1 @@
+"""The only code that touches files on disk: atomic writes, checked HDF5, tables, provenance."""

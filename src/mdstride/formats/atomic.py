@@ -1,0 +1,60 @@
+"""Outputs appear whole or not at all: temporary file in the same folder, fsync, rename."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mdstride.errors import InputError
+
+
+@contextmanager
+def atomic_path(final: Path | str) -> Iterator[Path]:
+    """A temporary path beside `final`, which takes its name when the block ends well and vanishes when it does not.
+
+    After a SIGKILL at any moment `final` is absent or whole; a leftover `.NAME.*.part` file may be deleted.
+    """
+    final = Path(final)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".part", dir=final.parent)
+    except OSError as error:
+        raise InputError(f"{final}: cannot write there ({error.strerror}); choose another output folder") from error
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o666 & ~_umask())  # mkstemp makes private files
+        _sync(part)
+        part.replace(final)
+        _sync(final.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_path(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write indented JSON with sorted keys atomically."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

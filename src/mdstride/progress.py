@@ -1,0 +1,54 @@
+"""Progress lines with rate and time left, readable on a terminal and in a log file alike."""
+
+import sys
+import time
+from typing import TextIO
+
+
+class Progress:
+    """Prints at most one line every `interval` seconds: label, done/total, rate and time left.
+
+    Lines end in a newline rather than a carriage return, so that log files stay readable.
+    """
+
+    def __init__(
+        self, label: str, total: int, unit: str, *, interval: float = 5.0, stream: TextIO | None = None
+    ) -> None:
+        self.label, self.total, self.unit, self.interval = label, total, unit, interval
+        self.stream = stream or sys.stderr
+        self.done = 0
+        self.start = self.last = time.monotonic()
+
+    def update(self, count: int = 1, note: str = "") -> None:
+        """Add `count` finished units; `note` is shown at the end of the line."""
+        self.done += count
+        now = time.monotonic()
+        if now - self.last >= self.interval and self.done < self.total:
+            self.last = now
+            self._print(now, note)
+
+    def close(self, note: str = "") -> None:
+        """Print the last line, with the mean rate."""
+        self._print(time.monotonic(), note)
+
+    def _print(self, now: float, note: str) -> None:
+        elapsed = max(now - self.start, 1e-9)
+        rate = self.done / elapsed
+        left = (self.total - self.done) / rate if rate > 0 else float("inf")
+        share = 100.0 * self.done / self.total if self.total else 100.0
+        ending = f"{duration(left)} left" if self.done < self.total else f"took {duration(elapsed)}"
+        line = f"{self.label}: {self.done:,}/{self.total:,} {self.unit} ({share:.0f} %), {rate:,.4g}/s, {ending}"
+        self.stream.write(f"{line}{'; ' + note if note else ''}\n")
+        self.stream.flush()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a short text, such as `42 s`, `3 min 5 s` or `2 h 10 min`."""
+    if seconds == float("inf"):
+        return "unknown time"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

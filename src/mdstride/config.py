@@ -11,6 +11,8 @@ from mdstride.errors import InputError
 
 SCHEMA = Path(__file__).with_name("config.schema.yaml")
 
+SECTIONS = ("plan", "select", "reference", "relax", "simulate", "dataset", "pretrain", "evaluate", "report")
+
 Config = dict[str, Any]
 
 

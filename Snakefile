@@ -1,0 +1,31 @@
+# mdstride: from seed compounds to a pretrained neural operator that forecasts molecular dynamics.
+# Table of contents. Run it with `snakemake --cores all`; every key of config.yaml is explained there.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+pathvars:
+    results=OUT,
+    logs=f"{OUT}/logs",
+    benchmarks=f"{OUT}/benchmarks",
+
+
+rule all:
+    input:
+        "<results>/report.html",
+
+
+include: "workflow/rules/select.smk"
+include: "workflow/rules/relax.smk"
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/dataset.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"

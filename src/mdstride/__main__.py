@@ -1,0 +1,6 @@
+"""`python -m mdstride STAGE`."""
+
+from mdstride.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

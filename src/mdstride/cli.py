@@ -1,0 +1,212 @@
+"""One command per stage. Heavy imports happen inside the chosen command, so `--help` answers at once."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mdstride import __version__, config
+from mdstride.errors import InputError
+
+DESCRIPTION = """\
+From seed compounds to a pretrained neural operator that forecasts molecular dynamics.
+
+The whole workflow:  snakemake --cores all      (reads config.yaml)
+One stage by hand:   mdstride STAGE --help
+
+Stages, in order, and what each writes:
+  select     compounds.csv, rejections.csv      which molecules, and why the others were left out
+  relax      structures/ID.h5                   one GFN2-xTB minimum
+  simulate   trajectories/ID/REPLICA.h5md       one NVE reference trajectory with its stability verdict
+  dataset    dataset.h5, trajectories.csv, card.md   everything a model may see, with splits by compound
+  pretrain   runs/MODEL/SPLIT/SEED/             weights, log and settings of one training run
+  evaluate   scores/MODEL/SPLIT/SEED.csv        errors on held-out compounds, beside the baselines
+  report     report.html, summary.csv           the tables and plots a reader needs, in one file
+"""
+
+Settings = dict[str, Any]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one stage; returns the exit status. User errors are one line on standard error, without a traceback."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = config.load(options.config)
+        missing = [name for name in options.sections if name not in settings]
+        if missing:
+            raise InputError(f"--config holds no section `{missing[0]}`; give a whole configuration file")
+        options.command(options, settings)
+    except InputError as error:
+        sys.stderr.write(f"mdstride {options.stage}: error: {error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"mdstride {options.stage}: error: {error.filename}: {error.strerror}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mdstride", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"mdstride {__version__}")
+    stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+
+    def stage(
+        name: str, command: Callable[[argparse.Namespace, Settings], None], sections: tuple[str, ...], text: str
+    ) -> argparse.ArgumentParser:
+        sub = stages.add_parser(name, help=text.split(".")[0], description=text)
+        sub.add_argument(
+            "--config",
+            default="config.yaml",
+            metavar="FILE",
+            help="YAML configuration, or JSON text holding the sections used here: "
+            f"{', '.join(sections)} (default: config.yaml)",
+        )
+        sub.set_defaults(command=command, sections=sections)
+        return sub
+
+    def path(sub: argparse.ArgumentParser, *names: str, many: bool = False, text: str) -> None:
+        for name in names:
+            sub.add_argument(
+                f"--{name}", type=Path, required=True, nargs="+" if many else None, metavar="PATH", help=text
+            )
+
+    sub = stage("select", _select, ("select",), "Choose compounds from the library, seeds and filters.")
+    path(sub, "compounds", text="CSV to write: the chosen compounds")
+    path(sub, "rejections", text="CSV to write: how many records were left out, by reason")
+
+    sub = stage("relax", _relax, ("relax", "reference"), "Relax one compound to a GFN2-xTB minimum.")
+    sub.add_argument("--id", required=True, help="InChIKey of the compound")
+    sub.add_argument("--smiles", required=True, help="SMILES of the compound")
+    path(sub, "output", text="structure file to write (.h5)")
+
+    sub = stage("simulate", _simulate, ("simulate", "reference"), "Run one NVE reference trajectory.")
+    path(sub, "structure", text="structure file from `mdstride relax`")
+    sub.add_argument("--replica", type=int, required=True, help="number of the replica, from 0")
+    path(sub, "output", text="trajectory to write (.h5md)")
+
+    sub = stage(
+        "dataset", _dataset, ("dataset", "reference"), "Collect the trajectories that passed into one data set."
+    )
+    path(sub, "compounds", text="compounds.csv from `mdstride select`")
+    path(sub, "structures", text="folder that holds ID.h5 of every compound")
+    path(sub, "trajectories", text="folder that holds ID/REPLICA.h5md of every compound")
+    sub.add_argument("--replicas", type=int, required=True, help="number of replicas of each compound")
+    path(sub, "output", text="data set to write (.h5)")
+    path(sub, "table", text="CSV to write: the verdict on every trajectory")
+    path(sub, "card", text="data card to write (Markdown)")
+
+    sub = stage("pretrain", _pretrain, ("pretrain",), "Train one model on the training compounds.")
+    sub.add_argument("--model", required=True, help="registered model, such as atom")
+    sub.add_argument("--seed", type=int, required=True, help="of weights, windows and augmentation")
+    sub.add_argument("--split", default="compound", help="name of the split (default: compound)")
+    path(sub, "dataset", text="data set from `mdstride dataset`")
+    path(sub, "output", text="folder to write weights.safetensors, log.jsonl and run.json into")
+    path(sub, "state", text="folder for checkpoints to resume from; removed when training is complete")
+
+    sub = stage("evaluate", _evaluate, ("evaluate",), "Score one trained model and the baselines, zero-shot.")
+    path(sub, "dataset", text="data set from `mdstride dataset`")
+    sub.add_argument("--split", default="compound", help="name of the split (default: compound)")
+    path(sub, "run", text="folder that `mdstride pretrain` wrote")
+    path(sub, "output", text="CSV to write: one row per forecaster, window and lag")
+
+    sub = stage("report", _report, config.SECTIONS, "Draw the report.")
+    path(sub, "compounds", "rejections", "trajectories", text="table from an earlier stage (CSV)")
+    path(sub, "dataset", text="data set from `mdstride dataset`")
+    path(sub, "runs", many=True, text="folders that `mdstride pretrain` wrote")
+    path(sub, "scores", many=True, text="score tables from `mdstride evaluate`, in the order of --runs")
+    path(sub, "output", text="report to write (.html)")
+    path(sub, "summary", text="CSV to write: the figures behind the report")
+    return parser
+
+
+def _select(options: argparse.Namespace, settings: Settings) -> None:
+    from mdstride.select.stage import select_compounds
+
+    select_compounds(settings["select"], compounds=options.compounds, rejections=options.rejections)
+
+
+def _relax(options: argparse.Namespace, settings: Settings) -> None:
+    _single_thread()
+    from mdstride.relax.stage import relax_compound
+
+    relax_compound(
+        settings["relax"], settings["reference"], compound_id=options.id, smiles=options.smiles, output=options.output
+    )
+
+
+def _simulate(options: argparse.Namespace, settings: Settings) -> None:
+    _single_thread()
+    from mdstride.simulate.stage import simulate_replica
+
+    simulate_replica(
+        settings["simulate"],
+        settings["reference"],
+        structure=options.structure,
+        replica=options.replica,
+        output=options.output,
+    )
+
+
+def _dataset(options: argparse.Namespace, settings: Settings) -> None:
+    from mdstride.dataset.stage import build_dataset
+
+    build_dataset(
+        settings["dataset"],
+        settings["reference"],
+        compounds=options.compounds,
+        structures=options.structures,
+        trajectories=options.trajectories,
+        replicas=options.replicas,
+        output=options.output,
+        table=options.table,
+        card=options.card,
+    )
+
+
+def _pretrain(options: argparse.Namespace, settings: Settings) -> None:
+    from mdstride.train.stage import pretrain
+
+    pretrain(
+        settings["pretrain"],
+        model=options.model,
+        seed=options.seed,
+        split=options.split,
+        dataset=options.dataset,
+        output=options.output,
+        state=options.state,
+    )
+
+
+def _evaluate(options: argparse.Namespace, settings: Settings) -> None:
+    from mdstride.evaluate.stage import evaluate
+
+    evaluate(
+        settings["evaluate"], dataset=options.dataset, split=options.split, run=options.run, output=options.output
+    )
+
+
+def _report(options: argparse.Namespace, settings: Settings) -> None:
+    from mdstride.report.stage import build_report
+
+    build_report(
+        settings["report"],
+        compounds=options.compounds,
+        rejections=options.rejections,
+        trajectories=options.trajectories,
+        dataset=options.dataset,
+        runs=options.runs,
+        scores=options.scores,
+        config=settings,
+        output=options.output,
+        summary=options.summary,
+    )
+
+
+def _single_thread() -> None:
+    """One OpenMP thread: two change the last bits of GFN2-xTB, and processes use the cores better than threads."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+

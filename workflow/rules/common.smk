@@ -1,0 +1,70 @@
+# Shared by all stages: the checked configuration, and the list of compounds once it is known.
+import csv
+import functools
+import json
+import tempfile
+from pathlib import Path
+
+from mdstride.config import SECTIONS, check
+from mdstride.errors import InputError
+from mdstride.formats.provenance import source_hash
+from snakemake.exceptions import WorkflowError
+
+try:
+    check(config)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+OUT = f"{config['results']}/{config['run']}"
+MODELS = config["plan"]["models"]
+SEEDS = config["plan"]["seeds"]
+RUNS = [f"{model}/compound/{seed}" for model in MODELS for seed in SEEDS]
+
+
+wildcard_constraints:
+    id=r"[A-Za-z0-9_-]{1,64}",
+    replica=r"[0-9]+",
+    model="|".join(MODELS),
+    split="compound",
+    seed=r"[0-9]+",
+
+
+def check_writable(folder):
+    """Say now, in one line, that results cannot be written, rather than in the middle of the first job."""
+    existing = next(path for path in [folder, *folder.parents] if path.exists())
+    try:
+        tempfile.TemporaryFile(dir=existing).close()
+    except OSError as error:
+        raise WorkflowError(
+            f"results: cannot write below {existing} ({error.strerror}); set `results` to another folder"
+        ) from None
+
+
+check_writable(Path(OUT).absolute())
+
+
+def sections(*names):
+    """The parts of the configuration a job depends on, as JSON; a change of any other part does not rerun it."""
+    return json.dumps({name: config[name] for name in names}, sort_keys=True)
+
+
+def selected():
+    """SMILES by id, from compounds.csv; the selection is the one checkpoint of the workflow."""
+    path = Path(checkpoints.select.get().output.compounds)
+    return read_selected(path, path.stat().st_mtime_ns)
+
+
+@functools.cache
+def read_selected(path, stamp):
+    """Read once for as long as the file stays the same (`stamp`), not once per job."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return {row["id"]: row["smiles"] for row in csv.DictReader(stream)}
+
+
+def structures(wildcards):
+    return [f"{OUT}/structures/{id}.h5" for id in selected()]
+
+
+def trajectories(wildcards):
+    replicas = range(config["plan"]["replicas"])
+    return [f"{OUT}/trajectories/{id}/{replica}.h5md" for id in selected() for replica in replicas]

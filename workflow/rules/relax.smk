@@ -1,0 +1,23 @@
+rule relax:
+    input:
+        # ancient: a new selection runs again only the compounds whose SMILES changed
+        lambda wildcards: ancient(checkpoints.select.get().output.compounds),
+    output:
+        "<results>/structures/{id}.h5",
+    log:
+        "<logs>/relax/{id}.log",
+    benchmark:
+        "<benchmarks>/relax/{id}.tsv"
+    conda:
+        "../../envs/mdstride.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        config=sections("relax", "reference"),
+        smiles=lambda wildcards: selected()[wildcards.id],
+        source=source_hash("relax", "engines"),
+    shell:
+        "python -m mdstride relax --config {params.config:q} --id {wildcards.id:q} --smiles {params.smiles:q} "
+        "--output {output:q} > {log:q} 2>&1"

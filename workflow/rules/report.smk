@@ -1,0 +1,29 @@
+rule report:
+    input:
+        compounds="<results>/compounds.csv",
+        rejections="<results>/rejections.csv",
+        trajectories="<results>/trajectories.csv",
+        dataset="<results>/dataset.h5",
+        runs=expand("<results>/runs/{run}/{file}", run=RUNS, file=["log.jsonl", "run.json"]),
+        scores=expand("<results>/scores/{run}.csv", run=RUNS),
+    output:
+        report="<results>/report.html",
+        summary="<results>/summary.csv",
+    log:
+        "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.tsv"
+    conda:
+        "../../envs/mdstride.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=sections(*SECTIONS),
+        runs=[f"{OUT}/runs/{run}" for run in RUNS],
+        source=source_hash("report"),
+    shell:
+        "python -m mdstride report --config {params.config:q} --compounds {input.compounds:q} "
+        "--rejections {input.rejections:q} --trajectories {input.trajectories:q} --dataset {input.dataset:q} "
+        "--runs {params.runs:q} --scores {input.scores:q} "
+        "--output {output.report:q} --summary {output.summary:q} 2>&1 | tee {log:q}"

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,10 @@ def load(source: str) -> Config:
     depends on. A file must hold them all.
     """
     if source.lstrip().startswith("{"):
-        config = json.loads(source)
+        try:
+            config = json.loads(source)
+        except json.JSONDecodeError as error:
+            raise InputError(f"--config: not valid JSON: {error}") from error
         check(config, partial=True)
         return config
     import yaml
@@ -53,12 +57,24 @@ def check(config: Any, *, where: str = "configuration", partial: bool = False) -
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     if partial:
         schema["required"] = []
+    not_finite = [key for key, value in _leaves(config) if isinstance(value, float) and not math.isfinite(value)]
+    if not_finite:
+        raise InputError(f"{where}: {not_finite[0]} must be a finite number")
     errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda error: list(error.path))
     if errors:
         raise InputError(f"{where}: " + "; ".join(_explain(error) for error in errors[:5]))
     contradictions = list(_contradictions(config))
     if contradictions:
         raise InputError(f"{where}: " + "; ".join(contradictions))
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every single value with its dotted key."""
+    if isinstance(value, dict | list):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(item, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, value
 
 
 def _explain(error: Any) -> str:

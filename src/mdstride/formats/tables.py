@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,5 +36,5 @@ def read_table(path: Path | str, required: Sequence[str]) -> Iterator[dict[str, 
                 columns = ", ".join(found) or "none: the file is empty"
                 raise InputError(f"{path}: no column `{missing[0]}` (columns: {columns}); add it to the header")
             yield from reader
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error})") from error

@@ -1,0 +1,154 @@
+"""The background: choice of compounds, quality of the reference, training, provenance."""
+
+import json
+import math
+from typing import Any
+
+from mdstride.formats.provenance import software
+from mdstride.report import charts
+from mdstride.report.cells import atoms, drift, label, structure
+from mdstride.report.markup import details, figure, section, table, text
+from mdstride.report.material import PART_LABELS, Material
+from mdstride.report.words import plural, whole
+
+
+def selection(material: Material) -> str:
+    """How the compounds were chosen, and which they are."""
+    parts = material.parts
+    rows = [
+        [label(material, key), structure(material, key), PART_LABELS[parts[key]], *_nearest(material, key),
+         atoms(material, key), drift(material, key)]
+        for key in sorted(parts, key=lambda key: (list(PART_LABELS).index(parts[key]), material.name(key)))
+    ]  # fmt: skip
+    header = ["compound", "structure", "part", "most similar in training", "similarity", "atoms", "drift"]
+    extra = sum(row["source"] == "extra" for row in material.compounds.values())
+    said = f"{plural(len(material.compounds), 'compound')} went into the run"
+    said += f", {extra} of them from the extra list." if extra else "."
+    return section(
+        "selection",
+        "How the compounds were chosen",
+        f"<p>{text(said)}</p>",
+        funnel(material),
+        details(
+            f"All {len(rows)} compounds of the data set",
+            table("Compounds of the data set; drift in meV/atom/ps", header, rows, words=4, kind="compounds"),
+        ),
+    )
+
+
+def funnel(material: Material) -> str:
+    """What each step of the selection left over: a table with bars of logarithmic length."""
+    total = int(material.rejections[0]["count"])
+    left, rows = total, []
+    for k, row in enumerate(material.rejections):
+        count = int(row["count"])
+        if not count:
+            continue
+        left -= count if k else 0
+        share = math.log10(1 + left) / math.log10(1 + total) if total else 0.0
+        bar = f'<span class="bar" style="--share:{100 * share:.1f}%">{text(row["reason"])}'
+        bar += f"<small>{text(row['step'])}</small></span>"
+        rows.append([bar, "" if k == 0 else f"\u2212{whole(count)}", whole(left)])
+    header = ["reason; the bar is what is left, on a logarithmic scale", "left out", "left"]
+    return table("Selection, step by step", header, rows, kind="funnel")
+
+
+def reference(material: Material) -> str:
+    """Quality of the reference trajectories, and what was left out of the data set."""
+    failed = [row for row in material.trajectories if row["passed"] != "True"]
+    target = material.config["simulate"]["temperature"]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in failed:
+        reasons.setdefault((row["id"], row["reason"]), []).append(row["replica"])
+    rows = [[text(material.name(key)), text(", ".join(which)), text(why)] for (key, why), which in reasons.items()]
+    outcome = f"{len(material.trajectories) - len(failed)} of {len(material.trajectories)} trajectories passed."
+    gone = sorted({row["id"] for row in material.trajectories} - set(material.parts))
+    if gone:
+        outcome += f" {plural(len(gone), 'compound')} left out altogether: {', '.join(map(material.name, gone))}."
+    return section(
+        "reference",
+        "Reference trajectories",
+        f"<p>{text(outcome)}</p>",
+        '<div class="pair">',
+        figure("Energy is conserved", charts.energy_chart(material), "One line for each trajectory in the data set."),
+        figure("Drift against the limit", charts.drift_chart(material), "A trajectory above the limit is left out."),
+        figure(
+            "Temperature",
+            charts.temperature_chart(material),
+            f"Constant-energy runs keep the energy they start with. Band: {target:g} K (1 ± 2/√(3N−6)), which 95 % of "
+            "harmonic molecules fall into.",
+        ),
+        "<div><h3>What was left out</h3>",
+        table("Trajectories that are not in the data set", ["compound", "replica", "reason"], rows, words=3)
+        if rows
+        else "<p>Nothing was left out.</p>",
+        "</div></div>",
+    )
+
+
+def training(material: Material) -> str:
+    """One curve for each model, its seeds together."""
+    models = material.scores.models
+    curves = [
+        figure(
+            f"Training of {model}",
+            charts.training_chart([run for run in material.runs if run.model == model], f"training-{k}"),
+            f"Seeds: {', '.join(str(run.seed) for run in material.runs if run.model == model)}. Validation compounds "
+            "are not trained on.",
+        )
+        for k, model in enumerate(models)
+    ]
+    return section("training", "Training", '<div class="pair">', *curves, _recipe(material), "</div>")
+
+
+def _recipe(material: Material) -> str:
+    """The settings of the training, those of the models after those that all share."""
+    settings = material.config["pretrain"]
+    shared = {key: value for key, value in settings.items() if not isinstance(value, dict)}
+    rows = [[text(key), text(_plain(value))] for key, value in shared.items()]
+    for model in material.scores.models:
+        rows += [[text(f"{model}: {key}"), text(_plain(value))] for key, value in settings.get(model, {}).items()]
+    return f"<div>{table('Settings', ['key', 'value'], rows, kind='recipe')}</div>"
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def provenance(material: Material) -> str:
+    """What it takes to make this again."""
+    level = material.config["reference"]
+    simulate = material.config["simulate"]
+    made = material.dataset.settings.get("software", {})
+    facts_of = {
+        "level of theory": f"{level['method']} by {level['engine']}, SCC accuracy {level['accuracy']:g}, gas phase",
+        "dynamics": f"NVE, {simulate['timestep']:g} fs steps, every {simulate['stride']} stored, started at "
+        f"{simulate['temperature']:g} K",
+        "split": f"{material.split}, seed {material.config['dataset']['split']['seed']}",
+        "windows": f"{material.scores.windows} for each held-out compound, seed {material.config['evaluate']['seed']}",
+        "data set, SHA-256 of the content": material.dataset_hash,
+        "software of the data set": ", ".join(f"{name} {version}" for name, version in sorted(made.items())),
+        "software of this report": ", ".join(
+            f"{name} {version}" for name, version in software("matplotlib", "numpy", "pandas", "rdkit").items()
+        ),
+    }
+    rows = [[text(name), f'<span class="wrap">{text(value)}</span>'] for name, value in facts_of.items() if value]
+    return section(
+        "provenance",
+        "Where it comes from",
+        table("Provenance", ["what", "value"], rows, words=2, kind="facts-table"),
+        details("Configuration", _json(material.config)),
+        details("Settings recorded in the data set", _json(material.dataset.settings)),
+        *(details(f"Training run: {run.model}, seed {run.seed}", _json(run.details)) for run in material.runs),
+    )
+
+
+def _nearest(material: Material, key: str) -> list[str]:
+    if key not in material.nearest:
+        return ["", ""]
+    similarity, other = material.nearest[key]
+    return [text(material.name(other)), f"{similarity:.2f}"]
+
+
+def _json(value: Any) -> str:
+    return f'<pre tabindex="0">{text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))}</pre>'

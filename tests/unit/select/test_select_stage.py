@@ -1,0 +1,179 @@
+import csv
+import gzip
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rdkit import Chem
+from rdkit.Chem import rdFingerprintGenerator
+
+from mdstride.errors import InputError
+from mdstride.formats.tables import read_table
+from mdstride.select.stage import COLUMNS
+
+SMALL = Path(__file__).parents[3] / "resources/compounds/pubchem_chno_small.csv.gz"
+REPEATED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def library():
+    """Every 40th small compound, then a duplicate CID, a duplicate compound and records of other kinds."""
+    with gzip.open(SMALL, "rt", encoding="utf-8") as stream:
+        rows = [(row["cid"], row["smiles"]) for row in csv.DictReader(stream)][::40]
+    others = [("4", "OCCN"), ("900001", "NCC(C)O"), ("900002", "CCCl"), ("", "CCO"), ("900003", "C(C"), ("x1", "C")]
+    return [*rows, *others]
+
+
+def bits(smiles):
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+    return set(generator.GetFingerprint(Chem.MolFromSmiles(smiles)).GetOnBits())
+
+
+def tanimoto(a, b):
+    return len(a & b) / len(a | b)
+
+
+def without_nearest(rows):
+    return [{key: value for key, value in row.items() if not key.startswith("nearest")} for row in rows]
+
+
+def test_tables(select, library, base):
+    rows, counts = select(library)
+    assert tuple(rows[0]) == COLUMNS
+    assert list(counts[0].values()) == ["read", "records read", str(len(library))]
+    assert [int(row["cid"]) for row in rows] == sorted(int(row["cid"]) for row in rows)
+    seeds = {row["name"]: row["smiles"] for row in read_table(base["seeds"], ["name", "smiles"])}
+    found = [bits(row["smiles"]) for row in rows]
+    assert len(rows) > 20
+    for index, row in enumerate(rows):
+        mol = Chem.AddHs(Chem.MolFromSmiles(row["smiles"]))
+        assert int(row["n_atoms"]) == mol.GetNumAtoms()
+        assert int(row["n_heavy"]) == sum(atom.GetAtomicNum() > 1 for atom in mol.GetAtoms())
+        assert row["id"] == Chem.MolToInchiKey(mol)
+        assert row["source"] == "library"
+        seed = seeds[row["seed"]]
+        assert float(row["seed_similarity"]) == tanimoto(found[index], bits(seed))
+        assert 0.075 <= float(row["seed_similarity"]) <= 0.125
+        assert int(row["n_heavy"]) <= Chem.MolFromSmiles(seed).GetNumHeavyAtoms()
+        similarities = {rows[i]["id"]: tanimoto(found[index], other) for i, other in enumerate(found) if i != index}
+        assert float(row["nearest_similarity"]) == max(similarities.values()) == similarities[row["nearest"]]
+        assert max(similarities.values()) <= 0.2
+
+
+def test_order_of_the_library_does_not_matter(select, library):
+    expected = select(library)
+    for seed in range(5):
+        shuffled = random.Random(seed).sample(library, len(library))
+        assert select(shuffled) == expected
+    assert select(library, pick={"max_atoms": 16, "count": 7}) == select(
+        library[::-1], pick={"max_atoms": 16, "count": 7}
+    )
+
+
+RECORDS = st.tuples(
+    st.sampled_from(["1", "2", "3", "007", "7", "", "x", "-1", "1.5", "9" * 30, "٣"]),
+    st.sampled_from(
+        ["", "CCO", "C(C", "CC(O)CN", "c1ccccc1", "C.C", "CCS", "[2H]OC", "C[NH3+]", "C[CH2]", "CCCCCCC", "cc", "C1.C1"]
+    )
+    | st.text(max_size=6),
+)
+
+
+@REPEATED
+@given(st.lists(RECORDS, max_size=30))
+def test_every_record_is_accounted_for(select, records):
+    records = [(cid, smiles.replace("\x00", "")) for cid, smiles in records if not set(smiles) & set("\r\n")]
+    library = [*records, ("5", "N#Cc1cccnc1")]
+    rows, counts = select(library)
+    assert int(counts[0]["count"]) == len(library)
+    assert len(library) == sum(int(row["count"]) for row in counts[1:]) + len(rows)
+
+
+def test_reasons(select):
+    library = [
+        ("79", "N#Cc1cccnc1"),
+        *[("80", "c1cncc(C#N)c1"), ("79", "N#Cc1cccnc1"), ("81", "c1cccnc1C#N")],
+        *[("1", ""), ("2", "C" * 301), ("3", "C.C"), ("5", "CCCl"), ("6", "C" * 14), ("7a", "CCO")],
+        *[
+            ("8", "C(C"),
+            ("9", "CC(C)(C)(C)C"),
+            ("10", "c1cccc1"),
+            ("11", "C[NH3+]"),
+            ("12", "[2H]OC"),
+            ("13", "C[CH2]"),
+        ],
+        *[("14", "OOOOOO"), ("15", "NNNN"), ("16", "CC"), ("17", "CCCCO")],
+    ]
+    rows, counts = select(library)
+    assert [row["cid"] for row in rows] == ["79"]
+    found = {(row["step"], row["reason"]): int(row["count"]) for row in counts if row["count"] != "0"}
+    assert found == {
+        ("read", "records read"): 20,
+        ("text", "CID is not a whole number"): 1,
+        ("text", "no SMILES"): 1,
+        ("text", "SMILES longer than 300 characters"): 1,
+        ("text", "more than one fragment"): 1,
+        ("text", "element outside select.elements"): 1,
+        ("text", "more heavy atoms than the largest seed"): 1,
+        ("parse", "not a SMILES"): 1,
+        ("parse", "impossible valence"): 1,
+        ("parse", "aromatic ring without a Kekulé structure"): 1,
+        ("molecule", "net charge"): 1,
+        ("molecule", "isotope label"): 1,
+        ("molecule", "unpaired electrons"): 1,
+        ("molecule", "more O than select.max_oxygen"): 1,
+        ("molecule", "more N than select.max_nitrogen"): 1,
+        ("molecule", "fewer heavy atoms than select.min_heavy_atoms"): 1,
+        ("rule", "no seed of at least its size within select.seed_similarity"): 1,
+        ("duplicate", "CID of another record"): 1,
+        ("duplicate", "InChIKey of a lower CID"): 1,
+        ("rule", "more similar than select.max_similarity to a compound accepted before"): 1,
+    }
+
+
+def test_high_range_selects_analogues(select):
+    acetyl = [("1", "CC(=O)Oc1ccccc1"), ("2", "CC(=O)Oc1ccccc1C=O"), ("3", "CC(=O)Oc1cccc(C)c1")]
+    rows, _ = select([*acetyl, ("240", "O=Cc1ccccc1"), ("702", "CCO")], seed_similarity=[0.5, 0.9], max_similarity=0.8)
+    assert [(row["cid"], row["seed"]) for row in rows] == [("1", "aspirin"), ("2", "aspirin")]
+
+
+def test_extra_compounds(select, library):
+    plain, counts = select(library, pick={"max_atoms": 16, "count": 6})
+    twin = Chem.MolToSmiles(Chem.MolFromSmiles(plain[2]["smiles"]), doRandom=True)
+    extras = [("ClC(Cl)Cl", "chloroform"), (twin, "mine"), ("CCO", "")]
+    rows, again = select(library, extras=extras, pick={"max_atoms": 16, "count": 6})
+    assert again == counts
+    assert [row["source"] for row in rows] == ["library"] * 6 + ["extra"] * 2
+    for before, after in zip(without_nearest(plain), without_nearest(rows), strict=False):
+        assert {**before, "name": ""} == {**after, "name": ""}
+    assert [row["name"] for row in rows[6:]] == ["chloroform", "CCO"]
+    assert rows[2]["name"] == "mine"
+    assert [row["cid"] for row in rows[6:]] == ["", ""]
+    assert (rows[7]["seed"], rows[7]["seed_similarity"]) == ("ethanol", "1.0")
+
+
+def test_names(select):
+    library = [("79", "N#Cc1cccnc1"), ("4", "CC(O)CN")]
+    names = [("79", ""), ("79", "pyridine-3-carbonitrile"), ("79", "other"), ("x", "none")]
+    rows, _ = select(library, names=names, extras=[("N#Cc1cccnc1", "nicotinonitrile")])
+    assert [row["name"] for row in rows] == ["CC(O)CN", "pyridine-3-carbonitrile"]
+
+
+def test_one_compound_has_no_neighbour(select):
+    rows, _ = select([("79", "N#Cc1cccnc1")])
+    assert (rows[0]["nearest"], rows[0]["nearest_similarity"]) == ("", "")
+
+
+def test_rdkit_is_silent(select, capfd):
+    select([("79", "N#Cc1cccnc1"), ("1", "C(C"), ("2", "c1cccc1"), ("3", "CC(C)(C)(C)C"), ("4", "[H+]")])
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert all(line.startswith("select: ") for line in captured.err.splitlines())
+
+
+def test_nothing_accepted(select, tmp_path):
+    with pytest.raises(InputError, match=r"library\.csv: none of the 2 records is accepted \(more than one frag"):
+        select([("1", "C.C"), ("2", "C.CC")])
+    assert not (tmp_path / "out").exists()

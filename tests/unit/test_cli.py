@@ -1,0 +1,73 @@
+"""The command line: help that answers at once, one line for every user error."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mdstride import cli
+
+ROOT = Path(__file__).parents[2]
+STAGES = ("select", "relax", "simulate", "dataset", "pretrain", "evaluate", "report")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_names_every_option(stage, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([stage, "--help"])
+    assert caught.value.code == 0
+    assert "--config" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy():
+    """`--help` must not wait for torch, RDKit or tblite."""
+    code = (
+        "import sys, contextlib, mdstride.cli\n"
+        "with contextlib.suppress(SystemExit): mdstride.cli.main(['--help'])\n"
+        "heavy = {'torch', 'rdkit', 'tblite', 'ase', 'h5py', 'numpy', 'yaml'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_training_needs_only_torch_numpy_h5py_safetensors():
+    """A GPU node has no chemistry and no workflow installed."""
+    code = (
+        "import sys\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in {'rdkit', 'ase', 'tblite', 'snakemake', 'pandas', 'scipy', 'matplotlib',\n"
+        "                                  'yaml', 'jsonschema'}:\n"
+        "            raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "import mdstride.train.stage, mdstride.evaluate.stage, mdstride.models.registry, mdstride.windows, mdstride.cli"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_user_errors_are_one_line(tmp_path, capsys):
+    status = cli.main(
+        ["simulate", "--config", str(tmp_path / "none.yaml"), "--structure", "s", "--replica", "0", "--output", "o"]
+    )
+    lines = capsys.readouterr().err.splitlines()
+    assert status == 1
+    assert len(lines) == 1
+    assert "none.yaml: no such configuration file" in lines[0]
+
+
+def test_a_missing_section_is_named(tmp_path, capsys):
+    text = json.dumps({"report": {"title": "x"}})
+    status = cli.main(["select", "--config", text, "--compounds", str(tmp_path / "c"), "--rejections", "r"])
+    assert status == 1
+    assert "no section `select`" in capsys.readouterr().err
+
+
+def test_a_missing_input_is_named(tmp_path, capsys):
+    arguments = ["--structure", str(tmp_path / "absent.h5"), "--replica", "0", "--output", str(tmp_path / "out.h5md")]
+    status = cli.main(["simulate", "--config", str(ROOT / "config.yaml"), *arguments])
+    assert status == 1
+    assert "absent.h5: no such file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

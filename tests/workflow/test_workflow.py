@@ -1,0 +1,211 @@
+"""The real Snakefile on a tiny configuration: what runs, what runs again, and what a user reads when it fails."""
+
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mdstride.models.registry import load
+
+from mdstride.formats.dataset_file import read_dataset
+from mdstride.formats.h5md import read_trajectory
+from mdstride.windows import Windows
+
+pytestmark = pytest.mark.workflow
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "workflow", "config.yaml", "config", "resources", "profiles", "envs", "tests/data")
+TINY = ("--configfile", "config/test/tiny.yaml")
+
+
+def clone(folder: Path) -> Path:
+    """A copy of what a run needs, so that tests never touch the repository's own results."""
+    for part in PARTS:
+        source, target = ROOT / part, folder / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True)
+        else:
+            shutil.copy(source, target)
+    return folder
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "snakemake", "--cores", "2", *TINY, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Rules call `python`: the one that runs the tests."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def snakemake(folder: Path, *arguments: str, ok: bool = True) -> str:
+    done = subprocess.run(
+        command(*arguments), cwd=folder, env=environment(), capture_output=True, text=True, timeout=500, check=False
+    )
+    text = done.stdout + done.stderr
+    assert (done.returncode == 0) == ok, text
+    return text
+
+
+def jobs(text: str) -> dict[str, int]:
+    """Jobs that ran, by rule."""
+    counts: dict[str, int] = {}
+    for rule in re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", text, re.M):
+        counts[rule] = counts.get(rule, 0) + 1
+    counts.pop("all", None)
+    return counts
+
+
+def content(folder: Path) -> str:
+    return read_dataset(folder / "results/tiny/dataset.h5").hash()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """One complete run, shared by the tests that look at it or build on it."""
+    folder = clone(tmp_path_factory.mktemp("finished"))
+    snakemake(folder)
+    return folder
+
+
+@pytest.fixture
+def rerun(finished, tmp_path) -> Path:
+    """A copy of the finished run, time stamps included, to change and run again."""
+    folder = tmp_path / "rerun"
+    shutil.copytree(finished, folder, symlinks=True)
+    return folder
+
+
+def test_a_run_leaves_everything_it_promises(finished):
+    results = finished / "results/tiny"
+    for name in ("report.html", "summary.csv", "compounds.csv", "rejections.csv", "trajectories.csv", "card.md"):
+        assert (results / name).stat().st_size > 0, name
+    dataset = read_dataset(results / "dataset.h5")
+    assert len(dataset.compounds) == 4
+    assert {part: len(ids) for part, ids in dataset.splits["compound"].items()} == {
+        "train": 2,
+        "validation": 1,
+        "test": 1,
+    }
+    assert not list(results.rglob("*.part"))
+    assert not (results / "state/atom/compound/1").exists()
+
+
+def test_the_reported_scores_follow_from_the_artefacts(finished):
+    """The trained weights, loaded and run by hand on one scored window, give the recorded errors."""
+    results = finished / "results/tiny"
+    dataset = read_dataset(results / "dataset.h5")
+    (test,) = dataset.splits["compound"]["test"]
+    with (results / "scores/atom/compound/1.csv").open(newline="", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["model"] == "atom"]
+    rows = [row for row in rows if (row["replica"], row["start"]) == (rows[0]["replica"], rows[0]["start"])]
+    rows.sort(key=lambda row: float(row["lag"]))
+    assert {row["compound"] for row in rows} == {test}
+    windows = Windows(dataset, [test])
+    lags = torch.tensor([[float(row["lag"]) for row in rows]])
+    trajectory = [replica.number for replica in dataset.compounds[test].replicas].index(int(rows[0]["replica"]))
+    state, truth = windows.gather(
+        torch.tensor([trajectory]), torch.tensor([int(rows[0]["start"])]), (lags / windows.interval).round().long()
+    )
+    forecast = load(results / "runs/atom/compound/1", "cpu").forecast(state, lags)
+    heavy = torch.tensor(dataset.compounds[test].atomic_numbers > 1)
+    errors = ((forecast - truth)[0, :, heavy] ** 2).mean(dim=(1, 2))
+    np.testing.assert_allclose([float(row["mse"]) for row in rows], errors.numpy(), rtol=1e-3)
+
+
+def test_nothing_is_left_to_do(finished):
+    assert "Nothing to be done" in snakemake(finished, "-n")
+
+
+def test_a_deleted_trajectory_is_the_only_one_made_again(rerun):
+    paths = sorted((rerun / "results/tiny/trajectories").rglob("*.h5md"))
+    before = content(rerun)
+    kept = {path: path.stat().st_mtime_ns for path in paths[1:]}
+    paths[0].unlink()
+    ran = jobs(snakemake(rerun))
+    assert ran == {"simulate": 1, "dataset": 1, "pretrain": 1, "evaluate": 1, "report": 1}
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert content(rerun) == before
+
+
+def test_an_extra_compound_costs_only_its_own_jobs(rerun):
+    with (rerun / "config/extra_compounds.csv").open("a", encoding="utf-8") as stream:
+        stream.write("CCO,ethanol\n")
+    ran = jobs(snakemake(rerun, "--until", "dataset"))
+    assert ran == {"select": 1, "relax": 1, "simulate": 2, "dataset": 1}
+    dataset = read_dataset(rerun / "results/tiny/dataset.h5")
+    assert "LFQSCWFLJHTTHZ-UHFFFAOYSA-N" in dataset.compounds
+    assert len(dataset.compounds) == 5
+
+
+def test_evaluating_other_lags_leaves_the_rest_alone(rerun):
+    overlay = rerun / "config/test/tiny.yaml"
+    overlay.write_text(overlay.read_text().replace("lags: [10.0, 50.0, 100.0]", "lags: [20.0, 40.0]"))
+    assert jobs(snakemake(rerun, "-n")) == {"evaluate": 1, "report": 1}
+
+
+def test_two_runs_are_equal_and_kills_change_nothing(finished, tmp_path):
+    """A second run, killed twice on its way, ends with the same bytes and numbers as the undisturbed one."""
+    folder = clone(tmp_path / "second")
+    for seconds in (6.0, 9.0):
+        process = subprocess.Popen(
+            command("--until", "dataset"),
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        snakemake(folder, "--unlock")
+    snakemake(folder, "--until", "dataset")
+    first, second = finished / "results/tiny", folder / "results/tiny"
+    assert (second / "compounds.csv").read_bytes() == (first / "compounds.csv").read_bytes()
+    assert (second / "rejections.csv").read_bytes() == (first / "rejections.csv").read_bytes()
+    for path in sorted((first / "trajectories").rglob("*.h5md")):
+        one, two = read_trajectory(path), read_trajectory(second / path.relative_to(first))
+        for name in ("positions", "velocities", "forces", "potential_energy", "kinetic_energy"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    assert content(folder) == content(finished)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (
+            ("config/test/tiny.yaml", "simulate:\n", "simulate:\n  timestep: -1.0\n"),
+            "simulate.timestep: -1.0",
+        ),
+        (("config.yaml", "models: [atom]", "models: [atmo]"), "did you mean `atom`?"),
+        (("config.yaml", "results: results", "results: /proc/mdstride"), "results: cannot write below /proc"),
+        (("config.yaml", "run: default", "run: default\nrn: x"), "unknown key `rn` in top level; did you mean `run`?"),
+        (("resources/seeds.csv", "c1ccccc1", "c1ccccc"), "resources/seeds.csv"),
+        (("tests/data/library.csv", None, "cid,smiles\n"), "tests/data/library.csv"),
+        (("tests/data/library.csv", None, ""), "tests/data/library.csv: no column `cid`"),
+        (("tests/data/library.csv", "cid,smiles", "cid,smile"), "tests/data/library.csv: no column `smiles`"),
+    ],
+    ids=["time-step", "model", "read-only", "unknown-key", "seed", "empty-library", "empty-file", "column"],
+)
+def test_bad_input_gives_one_clear_line_and_no_output(edit, message, tmp_path):
+    folder = clone(tmp_path)
+    name, old, new = edit
+    path = folder / name
+    text = path.read_text(encoding="utf-8")
+    assert old is None or old in text
+    path.write_text(new if old is None else text.replace(old, new, 1), encoding="utf-8")
+    text = snakemake(folder, ok=False)
+    lines = [line for line in text.splitlines() if message in line and not line.lstrip().startswith("input:")]
+    assert len(set(lines)) == 1, text
+    assert "Traceback" not in text
+    assert not [path for path in (folder / "results").rglob("*.*") if "logs" not in path.parts and path.is_file()]

@@ -73,7 +73,25 @@ class Windows:
         *,
         reverse: bool = False,
     ) -> tuple[State, torch.Tensor, torch.Tensor]:
-        """Random windows: (state, lags [B, P] fs, targets [B, P, N, 3]).
+        """Random windows: (state, lags [B, P] fs, targets [B, P, N, 3]). See `choose`."""
+        trajectory, start, steps = self.choose(batch, times, lags, generator, reverse=reverse)
+        state, targets = self.gather(trajectory, start, steps)
+        return state, self.lags(steps), targets
+
+    def lags(self, steps: torch.Tensor) -> torch.Tensor:
+        """Steps in frames, forwards or backwards, as lags in fs (float32)."""
+        return (steps.abs() * self.interval).float()
+
+    def choose(
+        self,
+        batch: int,
+        times: int,
+        lags: tuple[float, float],
+        generator: torch.Generator,
+        *,
+        reverse: bool = False,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Random windows by index: trajectory [B], start frame [B] and steps [B, P] in frames, for `gather`.
 
         A compound, then one of its trajectories, the longest lag log-uniform in `lags` (fs, rounded to frames), the
         other P - 1 times equally spaced up to it, and a start that leaves room. With `reverse`, half of the windows
@@ -100,8 +118,7 @@ class Windows:
             backwards = uniform() < 0.5
             start = torch.where(backwards, start + steps[:, -1], start)
             steps = torch.where(backwards[:, None], -steps, steps)
-        state, targets = self.gather(trajectory, start, steps)
-        return state, (steps.abs() * self.interval).to(targets.dtype), targets
+        return trajectory, start, steps
 
 
 def _flat(arrays: list[np.ndarray], device: torch.device) -> torch.Tensor:

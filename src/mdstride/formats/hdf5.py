@@ -64,9 +64,13 @@ def open_checked(path: Path | str) -> Iterator[h5py.File]:
 
 
 def _refuse_foreign(file: h5py.File, path: Path) -> None:
-    pending = [file["/"]]
+    pending, seen = [file["/"]], set()
     while pending:
         group = pending.pop()
+        address = h5py.h5o.get_info(group.id).addr
+        if address in seen:  # a hard link may lead back to a group above
+            continue
+        seen.add(address)
         for name in group:
             link = group.get(name, getlink=True)
             where = f"{path}: {group.name.rstrip('/')}/{name}"

@@ -112,7 +112,7 @@ def minimise(
     Raises RelaxFailure when `max_steps` are not enough, EngineError when the engine has no result.
     """
     atoms = Atoms(atomic_numbers, positions)
-    atoms.calc = _EngineCalculator(engine)
+    atoms.calc = EngineCalculator(engine)
     optimiser = LBFGS(atoms, logfile=None, maxstep=LONGEST_STEP)  # type: ignore[arg-type]  # None: no log
     if progress is not None:
         optimiser.attach(progress.update)
@@ -130,7 +130,7 @@ def minimise(
     }
 
 
-class _EngineCalculator(Calculator):
+class EngineCalculator(Calculator):
     """Lets ASE's optimisers call an engine."""
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012 - ASE's own convention

@@ -1,0 +1,69 @@
+import contextlib
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mdstride.errors import InputError
+from mdstride.formats.structure import Structure, read_structure, write_structure
+
+
+@pytest.fixture
+def stored(tmp_path, make_structure):
+    path = tmp_path / "s.h5"
+    write_structure(path, make_structure())
+    return path
+
+
+def test_what_is_written_is_read_to_the_bit(stored, make_structure, equal):
+    assert equal(read_structure(stored), make_structure())
+    assert read_structure(stored).positions.tobytes() == make_structure().positions.tobytes()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(failure=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200))
+def test_any_reason_of_failure_survives(tmp_path, equal, failure):
+    structure = Structure(id="A", smiles="C", failure=failure)
+    write_structure(tmp_path / "f.h5", structure)
+    assert equal(read_structure(tmp_path / "f.h5"), structure)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: file["positions"].attrs.__setitem__("unit", "nm"), "positions must be in Å"),
+        (lambda file: file["energy"].attrs.__setitem__("unit", "kJ/mol"), "energy in eV"),
+        (lambda file: file.attrs.__setitem__("kind", "mdstride trajectory"), "not a structure file of this version"),
+        (lambda file: file.attrs.__setitem__("schema_version", "99"), "not a structure file of this version"),
+        (lambda file: file.__delitem__("bonds"), "damaged or not the expected HDF5 file"),
+    ],
+)
+def test_another_file_is_refused_by_name(stored, change, message):
+    with h5py.File(stored, "r+") as file:
+        change(file)
+    with pytest.raises(InputError) as caught:
+        read_structure(stored)
+    assert str(caught.value).startswith(f"{stored}: ") and message in str(caught.value)
+
+
+def test_flipped_bytes_are_refused_or_harmless(stored, equal):
+    whole, original = stored.read_bytes(), read_structure(stored)
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        stored.write_bytes(damaged)
+        with contextlib.suppress(InputError):
+            assert equal(read_structure(stored), original), f"byte {position}"
+
+
+def test_a_file_that_is_no_hdf5_is_refused(tmp_path):
+    (tmp_path / "s.h5").write_text("id,smiles\n")
+    with pytest.raises(InputError, match=r"s\.h5: damaged or not the expected HDF5 file"):
+        read_structure(tmp_path / "s.h5")
+
+
+def test_a_failed_structure_has_no_energy(tmp_path):
+    write_structure(tmp_path / "f.h5", Structure(id="A", smiles="C", failure="why"))
+    assert np.isnan(read_structure(tmp_path / "f.h5").energy)

@@ -1,0 +1,94 @@
+import atom_plain
+import pytest
+import torch
+from models_helpers import LAGS, SETTINGS, batch, make, molecule
+
+from mdstride.models.atom import return_probabilities
+from mdstride.models.attention import rotary_codes
+from mdstride.models.lift import Head, Lift
+
+
+def plainly(weights, one, lags, **changes):
+    settings = SETTINGS["atom"] | changes
+    shape = {key: settings[key] for key in ("layers", "heads", "frame")}
+    return atom_plain.forecast(weights, one, lags.tolist(), **shape)
+
+
+def test_agrees_with_the_plain_reference():
+    """Forward and gradients, against the equations written out for one molecule at a time."""
+    model, molecules, lags = make("atom"), [molecule(2, seed=1), molecule(3, seed=2, hydrogens=3)], LAGS[:, :2]
+    state = batch(molecules)
+    fast = model.forecast(state, lags)
+    weights = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+    slow = [plainly(weights, one, lags[b]) for b, one in enumerate(molecules)]
+    for forecast, plain in zip(fast, slow, strict=True):
+        torch.testing.assert_close(forecast[:, : plain.shape[1]], plain, rtol=0, atol=1e-10)
+    sum((plain - 1.0).square().sum() for plain in slow).backward()
+    ((fast - 1.0).square() * state.mask[:, None, :, None]).sum().backward()
+    for name, parameter in model.named_parameters():
+        scale = parameter.grad.abs().max()
+        assert scale > 1e-6, name
+        torch.testing.assert_close(parameter.grad / scale, weights[name].grad / scale, rtol=0, atol=1e-10)
+
+
+def test_agrees_with_the_plain_reference_in_the_laboratory_frame():
+    model, one = make("atom", frame="lab"), molecule(2, seed=1)
+    expected = plainly(model.state_dict(), one, LAGS[0, :1], frame="lab")
+    torch.testing.assert_close(model.forecast(batch([one]), LAGS[:1, :1])[0], expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("mirror", [1, -1])
+def test_lift_and_head_commute_with_rotations_and_reflections(mirror):
+    torch.manual_seed(0)
+    lift, head = Lift(2, 3, 20, 5).double(), Head(5).double()
+    torch.nn.init.normal_(head.weight)
+    matrix = mirror * torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))[0]
+    vectors, scalars = torch.randn(7, 2, 3, dtype=torch.float64), torch.randn(7, 3, dtype=torch.float64)
+    before, after = lift(vectors, scalars), lift(vectors @ matrix, scalars)
+    turned = before[:, :15].unflatten(-1, (5, 3)) @ matrix
+    torch.testing.assert_close(after[:, :15], turned.flatten(-2), rtol=0, atol=1e-13)
+    torch.testing.assert_close(after[:, 15:], before[:, 15:], rtol=0, atol=0)
+    torch.testing.assert_close(head(after), head(before) @ matrix, rtol=0, atol=1e-13)
+
+
+def test_lag_zero_is_the_initial_state():
+    state = batch([molecule(4, seed=3)])
+    lags = torch.tensor([[0.0, 100.0]], dtype=torch.float64)
+    forecast = make("atom").forecast(state, lags)
+    torch.testing.assert_close(forecast[:, 0], state.positions, rtol=0, atol=1e-12)
+
+
+def test_hydrogens_ride_with_their_heavy_atom():
+    one = molecule(4, seed=4, hydrogens=3)
+    moved = make("atom").forecast(batch([one]), LAGS[:1])[0] - one["positions"]
+    for i in (one["atomic_numbers"] == 1).nonzero()[:, 0].tolist():
+        (carrier,) = one["adjacency"][i].nonzero()[:, 0].tolist()
+        torch.testing.assert_close(moved[:, i], moved[:, carrier], rtol=0, atol=1e-12)
+        assert moved[:, i].abs().max() > 1e-3
+
+
+def test_frame_decides_whether_the_origin_matters():
+    one = molecule(4, seed=5)
+    moved = one | {"positions": one["positions"] + 2.0}
+    for frame, matters in (("centred", False), ("lab", True)):
+        model = make("atom", frame=frame)
+        difference = model.forecast(batch([moved]), LAGS[:1]) - 2.0 - model.forecast(batch([one]), LAGS[:1])
+        assert (difference.abs().max() > 1e-3) == matters
+
+
+def test_rotary_codes_resolve_the_lags_that_matter():
+    """10 fs apart, the fastest code has turned by a radian or more; 24 ps apart, the slowest by one."""
+    cosine, sine = rotary_codes(torch.tensor([[0.0, 10.0, 24000.0]], dtype=torch.float64), 16)
+    angles = torch.atan2(sine, cosine)[0, :, 0, 0]
+    assert angles[1].abs().max() > 1
+    assert angles[2, 0].item() == pytest.approx(1.0)
+
+
+def test_return_probabilities_of_a_triangle_and_a_lone_atom():
+    adjacency = torch.zeros(1, 4, 4, dtype=torch.bool)
+    for i, j in ((0, 1), (1, 2), (0, 2)):
+        adjacency[0, i, j] = adjacency[0, j, i] = True
+    found = return_probabilities(adjacency, torch.float64)[0]
+    expected = [(1 + 2 * (-0.5) ** k) / 3 for k in range(1, 9)]  # eigenvalues 1, -1/2, -1/2
+    torch.testing.assert_close(found[:3], torch.tensor([expected] * 3, dtype=torch.float64))
+    assert (found[3] == 0).all()

@@ -1,0 +1,102 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from mdstride.errors import InputError
+from mdstride.windows import Windows
+
+
+@pytest.fixture
+def data(toy_dataset):
+    return toy_dataset((3, 5, 4), frames=90)
+
+
+@pytest.fixture
+def windows(data):
+    return Windows(data, sorted(data.compounds))
+
+
+def drawn(windows, batch=400, times=4, lags=(8.0, 120.0), **options):
+    return windows.choose(batch, times, lags, torch.Generator().manual_seed(3), **options)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gather_is_plain_slicing(data, windows, reverse):
+    trajectory, start, steps = drawn(windows, reverse=reverse)
+    state, targets = windows.gather(trajectory, start, steps)
+    flat = [(c, r) for c in (data.compounds[key] for key in windows.ids) for r in c.replicas]
+    assert (steps[:, 0] < 0).any() == reverse
+    for b, (t, s) in enumerate(zip(trajectory.tolist(), start.tolist(), strict=True)):
+        compound, replica = flat[t]
+        atoms = len(compound.masses)
+        frames = s + steps[b].numpy()
+        sign = -1 if steps[b, 0] < 0 else 1
+        assert 0 <= frames.min() and frames.max() < len(replica.positions)
+        np.testing.assert_array_equal(state.positions[b, :atoms], replica.positions[s])
+        np.testing.assert_array_equal(state.velocities[b, :atoms], sign * replica.velocities[s])
+        np.testing.assert_array_equal(targets[b, :, :atoms], replica.positions[frames])
+        np.testing.assert_array_equal(state.atomic_numbers[b, :atoms], compound.atomic_numbers)
+        np.testing.assert_array_equal(state.mask[b].numpy(), np.arange(state.mask.shape[1]) < atoms)
+        bonds = {tuple(pair) for pair in state.adjacency[b].nonzero().tolist()}
+        assert bonds == {pair for i, j in compound.bonds.tolist() for pair in ((i, j), (j, i))}
+
+
+def test_padding_is_blank(windows):
+    state, targets = windows.gather(*drawn(windows))
+    assert not state.mask.all()
+    for value in (state.positions, state.velocities, state.masses, state.atomic_numbers, state.reference):
+        assert (value[~state.mask] == 0).all()
+    assert (targets.movedim(1, 2)[~state.mask] == 0).all()
+
+
+def test_batch_is_no_wider_than_its_largest_molecule(windows):
+    state, _ = windows.gather(torch.tensor([0, 1]), torch.tensor([0, 0]), torch.tensor([[1], [2]]))
+    assert state.mask.all()
+
+
+def test_lags_are_log_uniform_and_equally_spaced(windows):
+    _, _, steps = drawn(windows, batch=4000)
+    longest = np.log(steps[:, -1].numpy() * windows.interval)
+    quartiles = np.quantile(longest, [0.25, 0.5, 0.75])
+    expected = np.log(8) + np.array([0.25, 0.5, 0.75]) * np.log(120 / 8)
+    np.testing.assert_allclose(quartiles, expected, atol=0.12)
+    assert longest.min() >= np.log(8) - 1e-9 and longest.max() <= np.log(120) + 1e-9
+    exact = steps[:, 3:] * torch.tensor([0.25, 0.5, 0.75])
+    assert (steps[:, :3] - exact).abs().max() <= 0.75  # each is rounded on its own, a quarter of the longest included
+
+
+def test_compounds_are_drawn_evenly_whatever_their_number_of_replicas(data):
+    few = data.compounds["AAAAAAAAAAAAAA-UHFFFAOYSA-N"]
+    few = dataclasses.replace(few, replicas=few.replicas[:1])
+    windows = Windows(dataclasses.replace(data, compounds={**data.compounds, few.id: few}), sorted(data.compounds))
+    trajectory, _, _ = drawn(windows, batch=3000)
+    counts = torch.bincount(windows.compound[trajectory], minlength=3)
+    assert (counts - 1000).abs().max() < 120  # 4.6 standard deviations
+
+
+def test_draw_repeats_with_its_seed(windows):
+    first, second, other = (
+        windows.draw(8, 3, (8.0, 100.0), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    )
+    assert torch.equal(first[2], second[2]) and torch.equal(first[1], second[1])
+    assert not torch.equal(first[1], other[1])
+
+
+def test_too_long_a_lag_is_refused(windows):
+    with pytest.raises(InputError, match="shortest trajectory"):
+        drawn(windows, lags=(178.0, 400.0))
+
+
+def test_different_intervals_are_refused(data):
+    key = sorted(data.compounds)[0]
+    compound = data.compounds[key]
+    other = dataclasses.replace(compound, replicas=(dataclasses.replace(compound.replicas[0], interval=1.0),))
+    with pytest.raises(InputError, match="intervals"):
+        Windows(dataclasses.replace(data, compounds={**data.compounds, key: other}), sorted(data.compounds))
+
+
+def test_an_empty_part_is_refused(data):
+    with pytest.raises(InputError, match="no compound"):
+        Windows(data, [])

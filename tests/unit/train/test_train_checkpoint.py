@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from mdstride.train.checkpoint import delete_checkpoints, load_checkpoint, save_checkpoint
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for step in (1, 2, 10):
+        save_checkpoint(tmp_path / "state", step, "mine", {"a": torch.full((4,), float(step))}, {"step": step})
+    return tmp_path / "state"
+
+
+def test_two_are_kept_and_the_newest_is_used(folder):
+    assert len(list(folder.iterdir())) == 2
+    tensors, values = load_checkpoint(folder, "mine")
+    assert values == {"step": 10} and (tensors["a"] == 10).all()
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def test_the_older_is_used_when_the_newer_is_damaged(folder, capsys):
+    older, newer = sorted(folder.iterdir())
+    damage(newer)
+    assert load_checkpoint(folder, "mine")[1] == {"step": 2}
+    assert str(newer) in capsys.readouterr().err
+    damage(older)
+    assert load_checkpoint(folder, "mine") is None
+
+
+def test_a_truncated_one_is_passed_over(folder):
+    newer = sorted(folder.iterdir())[1]
+    newer.write_bytes(newer.read_bytes()[:20])
+    assert load_checkpoint(folder, "mine")[1] == {"step": 2}
+
+
+def test_that_of_another_run_is_ignored_with_a_message(folder, capsys):
+    assert load_checkpoint(folder, "other") is None
+    assert "other settings, data or code" in capsys.readouterr().err
+
+
+def test_none_at_all(tmp_path):
+    assert load_checkpoint(tmp_path / "absent", "mine") is None
+
+
+def test_deleting_leaves_other_files_alone(folder):
+    (folder / ".step-3.part").touch()
+    (folder / "notes").touch()
+    delete_checkpoints(folder)
+    assert [path.name for path in folder.iterdir()] == ["notes"]
+    (folder / "notes").unlink()
+    delete_checkpoints(folder)
+    assert not folder.exists()
+    delete_checkpoints(folder)

@@ -1,0 +1,149 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from mdstride.errors import InputError
+from mdstride.formats.dataset_file import read_dataset, write_dataset
+from mdstride.models.registry import load, read_metadata
+from mdstride.train.stage import pretrain
+from mdstride.train.trainer import mean_loss, validation_batches
+from mdstride.windows import Windows
+
+SETTINGS = {
+    "models": ["atom"],
+    "seeds": [1],
+    "atom": {"width": 16, "layers": 1, "heads": 2, "attention_dropout": 0.1, "dropout": 0.1, "frame": "centred"},
+    "steps": 120,
+    "batch": 8,
+    "times": 2,
+    "lags": [8.0, 60.0],
+    "muon_rate": 0.01,
+    "adamw_rate": 0.003,
+    "weight_decay": 1e-5,
+    "warmup": 5,
+    "clip": 1.0,
+    "ema": 0.9,
+    "validate_every": 10,
+    "device": "cpu",
+}
+
+
+@pytest.fixture
+def dataset(toy_dataset, tmp_path):
+    write_dataset(tmp_path / "dataset.h5", toy_dataset())
+    return tmp_path / "dataset.h5"
+
+
+def train(dataset, folder, model="atom", seed=1, split="compound", **changes):
+    settings = SETTINGS | changes
+    paths = {"dataset": dataset, "output": folder / "run", "state": folder / "state"}
+    pretrain(settings, model=model, seed=seed, split=split, **paths)
+    return folder / "run"
+
+
+def command(dataset, folder):
+    paths = ["--dataset", dataset, "--output", folder / "run", "--state", folder / "state"]
+    config = json.dumps({"pretrain": SETTINGS})
+    arguments = [sys.executable, "-m", "mdstride", "pretrain", "--config", config, "--model", "atom", "--seed", "1"]
+    return [*map(str, arguments), *map(str, paths)]
+
+
+def start(dataset, folder):
+    """The command line in a process of its own, with one thread, as soon as it has written a checkpoint."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command(dataset, folder), env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list((folder / "state").glob("step-*.safetensors")):
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"no checkpoint: {process.communicate(timeout=10)[1]}")
+        time.sleep(0.005)
+    return process
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
+def test_a_killed_run_resumes_to_the_same_weights(dataset, tmp_path, one_thread, capsys, number, status):
+    whole = train(dataset, tmp_path / "whole")
+    process = start(dataset, tmp_path / "killed")
+    process.send_signal(number)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == status, messages
+    assert not (tmp_path / "killed/run").exists()
+    assert ("run again to resume" in messages) == (number == signal.SIGTERM)
+    capsys.readouterr()
+    killed = train(dataset, tmp_path / "killed")
+    assert "resuming after step" in capsys.readouterr().err
+    assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+    assert not (tmp_path / "killed/state").exists()
+
+
+def test_outputs_agree_with_each_other(dataset, tmp_path):
+    """The logged validation loss is that of the saved weights, computed anew."""
+    run = train(dataset, tmp_path, steps=20)
+    data, details = read_dataset(dataset), json.loads((run / "run.json").read_text())
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    metadata = read_metadata(run / "weights.safetensors")
+    assert [line["step"] for line in log] == [10, 20]
+    assert {"step", "train", "validation", "persistence", "rate", "samples_per_second"} == set(log[0])
+    best = min(log, key=lambda line: line["validation"])
+    assert metadata["step"] == details["best_step"] == best["step"]
+    assert metadata["dataset_hash"] == details["dataset_hash"] == data.hash()
+    assert (details["model"], details["seed"], details["split"]) == ("atom", 1, "compound")
+    batches = validation_batches(Windows(data, data.splits["compound"]["validation"]), SETTINGS)
+    assert mean_loss(load(run / "weights.safetensors", "cpu").forecast, batches) == pytest.approx(best["validation"])
+    assert mean_loss(lambda state, lags: state.positions[:, None], batches) == pytest.approx(log[0]["persistence"])
+    assert not (tmp_path / "state").exists()
+
+
+def test_changed_settings_do_not_resume(dataset, tmp_path, capsys):
+    process = start(dataset, tmp_path)
+    process.kill()
+    process.communicate(timeout=60)
+    train(dataset, tmp_path, steps=20)
+    messages = capsys.readouterr().err
+    assert "other settings, data or code" in messages and "resuming" not in messages
+
+
+def test_another_seed_in_the_configuration_changes_nothing(dataset, tmp_path):
+    first = train(dataset, tmp_path / "1", steps=10)
+    second = train(dataset, tmp_path / "2", steps=10, seeds=[1, 2])
+    assert (first / "run.json").read_bytes() == (second / "run.json").read_bytes()
+    assert (first / "weights.safetensors").read_bytes() == (second / "weights.safetensors").read_bytes()
+
+
+def test_a_data_set_with_nan_is_refused_by_compound_and_frame(toy_dataset, tmp_path):
+    data = toy_dataset()
+    key = sorted(data.compounds)[2]
+    data.compounds[key].replicas[1].velocities[17, 0, 0] = float("nan")
+    write_dataset(tmp_path / "dataset.h5", data)
+    with pytest.raises(InputError, match=f"{key}, replica 1, frame 17 is not finite"):
+        train(tmp_path / "dataset.h5", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"split": "scaffold"}, "no split `scaffold`; it has compound"),
+        ({"lags": [8.0, 1000.0]}, "does not fit into the shortest trajectory"),
+        pytest.param(
+            {"device": "cuda"}, "no GPU", marks=pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+        ),
+    ],
+)
+def test_user_errors_leave_no_output(dataset, tmp_path, changes, match):
+    with pytest.raises(InputError, match=match):
+        train(dataset, tmp_path, **changes)
+    assert not (tmp_path / "run").exists()

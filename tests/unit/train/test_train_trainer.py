@@ -1,0 +1,135 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from mdstride.errors import InputError
+from mdstride.models.registry import build
+from mdstride.train.trainer import Trainer, heavy_error, random_orthogonal, turn
+from mdstride.windows import Windows
+
+SETTINGS = {
+    "atom": {"width": 16, "layers": 2, "heads": 2, "attention_dropout": 0.1, "dropout": 0.1, "frame": "centred"},
+    "steps": 12,
+    "batch": 8,
+    "times": 2,
+    "lags": [8.0, 60.0],
+    "muon_rate": 0.01,
+    "adamw_rate": 0.003,
+    "weight_decay": 1e-5,
+    "warmup": 2,
+    "clip": 1.0,
+    "ema": 0.9,
+    "validate_every": 4,
+    "device": "cpu",
+}
+
+
+def trainer(data, seed=1, **changes):
+    torch.manual_seed(seed)
+    settings, split = SETTINGS | changes, data.splits["compound"]
+    model = build("atom", settings["atom"])
+    return Trainer(model, settings, Windows(data, split["train"]), Windows(data, split["validation"]), seed)
+
+
+def same(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_interrupted_in_the_middle_it_ends_with_the_same_bits(toy_dataset, tmp_path):
+    """Dropout, windows, augmentation, optimisers and averages all continue: 5 + 7 = 12 steps."""
+    whole, before, after = (trainer(toy_dataset()) for _ in range(3))
+    whole.run(tmp_path / "whole", "x")
+    for _ in range(5):
+        before.reached.losses.append(before.step())
+        before.reached.seconds = 1.0
+        if before.reached.step == 4:
+            before.validate()
+    tensors, values = before.snapshot()
+    torch.manual_seed(99)
+    after.restore((tensors, values))
+    while after.reached.step < 12:
+        after.reached.losses.append(after.step())
+        if after.reached.step % 4 == 0:
+            after.reached.seconds = 1.0
+            after.validate()
+    assert same(whole.model.state_dict(), after.model.state_dict()) and same(whole.best, after.best)
+    for one, other in zip(whole.reached.log, after.reached.log, strict=True):
+        assert one | {"samples_per_second": 0} == other | {"samples_per_second": 0}
+
+
+def test_seeds_differ(toy_dataset, tmp_path):
+    first, second = trainer(toy_dataset(), seed=1), trainer(toy_dataset(), seed=2)
+    first.run(tmp_path / "1", "x")
+    second.run(tmp_path / "2", "x")
+    assert not same(first.best, second.best)
+    assert first.persistence == second.persistence  # the same validation windows
+
+
+def test_it_learns(toy_dataset, tmp_path):
+    quiet = SETTINGS["atom"] | {"dropout": 0.0, "attention_dropout": 0.0}
+    one = trainer(toy_dataset(), steps=120, validate_every=40, batch=16, muon_rate=0.02, atom=quiet)
+    one.run(tmp_path, "x")
+    assert one.reached.log[-1]["step"] == 120
+    assert one.reached.best_loss < 0.8 * one.persistence
+
+
+def test_best_weights_are_those_that_validated_best(toy_dataset):
+    one = trainer(toy_dataset())
+    one.reached.best_loss, one.reached.seconds = 0.0, 1.0
+    before = {name: tensor.clone() for name, tensor in one.best.items()}
+    one.reached.losses.append(one.step())
+    one.validate()
+    assert same(one.best, before) and one.reached.best_step == 0
+    one.reached.best_loss, one.reached.losses = float("inf"), [1.0]
+    one.validate()
+    assert same(one.best, one.average) and not same(one.best, before) and one.reached.best_step == 1
+
+
+def test_averages_follow_the_weights(toy_dataset):
+    one = trainer(toy_dataset())
+    start = {name: tensor.clone() for name, tensor in one.average.items()}
+    one.step()  # decay 1 / 10
+    for name, tensor in one.model.state_dict().items():
+        torch.testing.assert_close(one.average[name], 0.1 * start[name] + 0.9 * tensor)
+
+
+def test_nan_stops_with_the_step_and_the_compound(toy_dataset):
+    data = toy_dataset((3, 4, 5, 3, 4))
+    key = data.splits["compound"]["train"][1]
+    compound = data.compounds[key]
+    broken = tuple(
+        dataclasses.replace(replica, velocities=np.full_like(replica.velocities, np.nan)) for replica in compound.replicas
+    )
+    compounds = {**data.compounds, key: dataclasses.replace(compound, replicas=broken)}
+    one = trainer(dataclasses.replace(data, compounds=compounds))
+    with pytest.raises(InputError, match=f"training step 1: .*{key}") as caught:
+        one.step()
+    assert not any(other in str(caught.value) for other in data.compounds if other != key)
+    assert one.reached.step == 0
+
+
+def test_error_counts_heavy_atoms_only(toy_dataset):
+    data = toy_dataset()
+    windows = Windows(data, sorted(data.compounds))
+    state, _, targets = windows.draw(16, 3, (8.0, 60.0), torch.Generator().manual_seed(0))
+    forecast = targets + torch.randn(targets.shape, generator=torch.Generator().manual_seed(1))
+    for b, error in enumerate(heavy_error(forecast, targets, state)):
+        heavy = state.atomic_numbers[b].numpy() > 1
+        expected = ((forecast - targets)[b].numpy()[:, heavy] ** 2).mean()
+        assert error.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_augmentation_is_orthogonal_uniform_and_changes_no_distance(toy_dataset):
+    matrices = random_orthogonal(4000, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(matrices @ matrices.mT, torch.eye(3).expand(4000, 3, 3), rtol=0, atol=1e-5)
+    assert matrices.mean(0).abs().max() < 0.05  # 1/sqrt(3 * 4000) = 0.009
+    assert (matrices.square().mean(0) - 1 / 3).abs().max() < 0.03
+    assert abs((torch.linalg.det(matrices) > 0).float().mean().item() - 0.5) < 0.05
+    data = toy_dataset()
+    state, _, targets = Windows(data, sorted(data.compounds)).draw(8, 2, (8.0, 60.0), torch.Generator().manual_seed(0))
+    turned, goals = turn(state, targets, matrices[:8])
+    for now, was in ((turned.positions, state.positions), (turned.reference, state.reference), (goals, targets)):
+        torch.testing.assert_close(torch.cdist(now, now), torch.cdist(was, was), rtol=0, atol=2e-3)
+    torch.testing.assert_close(goals[:, 0] - turned.positions, (targets[:, 0] - state.positions) @ matrices[:8])

@@ -20,6 +20,8 @@ pathvars:
 rule all:
     input:
         "<results>/report.html",
+        structures,  # named here too: one that was deleted is made again
+        trajectories,
 
 
 include: "workflow/rules/select.smk"

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = config.load(options.config)
         missing = [name for name in options.sections if name not in settings]
         if missing:
-            raise InputError(f"--config holds no section `{missing[0]}`; give a whole configuration file")
+            raise InputError(f"{options.config}: no section `{missing[0]}`; give a whole configuration file")
         options.command(options, settings)
     except InputError as error:
         sys.stderr.write(f"mdstride {options.stage}: error: {error}\n")
@@ -60,9 +60,10 @@ def _parser() -> argparse.ArgumentParser:
         sub = stages.add_parser(name, help=text.split(".")[0], description=text)
         sub.add_argument(
             "--config",
-            default="config.yaml",
+            type=Path,
+            default=Path("config.yaml"),
             metavar="FILE",
-            help="YAML configuration, or JSON text holding the sections used here: "
+            help="whole configuration (.yaml), or the sections used here (.json): "
             f"{', '.join(sections)} (default: config.yaml)",
         )
         sub.set_defaults(command=command, sections=sections)

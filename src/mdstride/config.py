@@ -17,30 +17,35 @@ SECTIONS = ("plan", "select", "reference", "relax", "simulate", "dataset", "pret
 Config = dict[str, Any]
 
 
-def load(source: str) -> Config:
-    """Configuration from a YAML file, or from JSON text (which starts with `{`), checked.
+def load(path: Path) -> Config:
+    """The configuration in a file, checked.
 
-    JSON text may hold only the sections that a command uses; that is how the workflow hands each job the values it
-    depends on. A file must hold them all.
+    A YAML file must hold every section. A JSON file may hold only those that a command uses: that is how the workflow
+    hands each job the values it depends on.
     """
-    if source.lstrip().startswith("{"):
-        try:
-            config = json.loads(source)
-        except json.JSONDecodeError as error:
-            raise InputError(f"--config: not valid JSON: {error}") from error
-        check(config, partial=True)
-        return config
-    import yaml
-
-    path = Path(source)
     if not path.is_file():
-        raise InputError(f"{source}: no such configuration file; give --config the path of one, such as config.yaml")
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
-    check(config, where=source)
+        raise InputError(f"{path}: no such configuration file; give --config the path of one, such as config.yaml")
+    text = path.read_text(encoding="utf-8")
+    partial = path.suffix == ".json"
+    config = _parse_json(text, path) if partial else _parse_yaml(text, path)
+    check(config, where=str(path), partial=partial)
     return config
+
+
+def _parse_json(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not valid JSON: {error}") from error
+
+
+def _parse_yaml(text: str, path: Path) -> Any:
+    import yaml  # not on a GPU node, which is handed JSON
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def check(config: Any, *, where: str = "configuration", partial: bool = False) -> None:

@@ -17,7 +17,6 @@ CONFIG = Path(__file__).parents[2] / "config.yaml"
 MOLECULES = {
     "methanol": ("OKKJLVBELUTLKV-UHFFFAOYSA-N", "CO"),
     "ethanol": ("LFQSCWFLJHTTHZ-UHFFFAOYSA-N", "CCO"),
-    "carbon dioxide": ("CURLTUGMZLYLDI-UHFFFAOYSA-N", "O=C=O"),
 }
 
 

@@ -19,7 +19,7 @@ def toy_compound(index: int, heavy: int, *, frames: int = 120, replicas: int = 2
     reference = np.zeros((2 * heavy, 3))
     reference[:heavy, 0] = 1.4 * np.arange(heavy)
     reference[:heavy] += generator.normal(0, 0.3, (heavy, 3))
-    reference[heavy:] = reference[:heavy] + [0, 0, 1.1]
+    reference[heavy:] = reference[:heavy] + np.array([0, 0, 1.1])
     return CompoundData(
         id=f"{chr(65 + index) * 14}-UHFFFAOYSA-N",
         labels={"name": f"toy {index}", "smiles": "C", "mapped_smiles": "C", "cid": str(index), "formula": "C"},
@@ -50,7 +50,7 @@ def _replica(reference: np.ndarray, number: int, frames: int, generator: np.rand
 
 @pytest.fixture
 def toy_dataset() -> Callable[..., Dataset]:
-    """Makes a data set of compounds with the given numbers of heavy atoms; the first is tested, the second validates."""
+    """Makes a data set of compounds with so many heavy atoms each; the first is tested, the second validates."""
 
     def make(heavy: tuple[int, ...] = (3, 4, 5, 3), **options: int) -> Dataset:
         compounds = [toy_compound(k, count, **options) for k, count in enumerate(heavy)]

@@ -59,8 +59,9 @@ def test_user_errors_are_one_line(tmp_path, capsys):
 
 
 def test_a_missing_section_is_named(tmp_path, capsys):
-    text = json.dumps({"report": {"title": "x"}})
-    status = cli.main(["select", "--config", text, "--compounds", str(tmp_path / "c"), "--rejections", "r"])
+    part = tmp_path / "part.json"
+    part.write_text(json.dumps({"report": {"title": "x"}}), encoding="utf-8")
+    status = cli.main(["select", "--config", str(part), "--compounds", str(tmp_path / "c"), "--rejections", "r"])
     assert status == 1
     assert "no section `select`" in capsys.readouterr().err
 

@@ -28,7 +28,7 @@ def changed(**changes):
 
 
 def test_default_is_valid():
-    assert config.load(str(ROOT / "config.yaml")) == DEFAULT
+    assert config.load(ROOT / "config.yaml") == DEFAULT
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").rglob("*.yaml")), ids=lambda path: path.name)
@@ -93,22 +93,25 @@ def test_bad_values_are_refused_in_one_line(changes, message):
     assert "\n" not in str(caught.value)
 
 
-def test_json_text_may_hold_some_sections():
-    text = json.dumps({"select": DEFAULT["select"]})
-    assert config.load(text) == {"select": DEFAULT["select"]}
+def test_a_json_file_may_hold_some_sections(tmp_path):
+    path = tmp_path / "part.json"
+    path.write_text(json.dumps({"select": DEFAULT["select"]}), encoding="utf-8")
+    assert config.load(path) == {"select": DEFAULT["select"]}
+    path.write_text('{"select": {}}', encoding="utf-8")
     with pytest.raises(InputError, match="missing key `seeds`"):
-        config.load('{"select": {}}')
-    with pytest.raises(InputError, match="not valid JSON"):
-        config.load('{"select": ')
+        config.load(path)
+    path.write_text('{"select": ', encoding="utf-8")
+    with pytest.raises(InputError, match=r"part\.json: not valid JSON"):
+        config.load(path)
 
 
 def test_missing_or_broken_file_is_named(tmp_path):
     with pytest.raises(InputError, match="no such configuration file"):
-        config.load(str(tmp_path / "absent.yaml"))
+        config.load(tmp_path / "absent.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("select: [", encoding="utf-8")
     with pytest.raises(InputError, match=r"broken\.yaml: not valid YAML"):
-        config.load(str(broken))
+        config.load(broken)
     broken.write_text("just text", encoding="utf-8")
     with pytest.raises(InputError, match="must be object"):
-        config.load(str(broken))
+        config.load(broken)

@@ -33,7 +33,7 @@ def test_gather_is_plain_slicing(data, windows, reverse):
         atoms = len(compound.masses)
         frames = s + steps[b].numpy()
         sign = -1 if steps[b, 0] < 0 else 1
-        assert 0 <= frames.min() and frames.max() < len(replica.positions)
+        assert frames.min() >= 0 and frames.max() < len(replica.positions)
         np.testing.assert_array_equal(state.positions[b, :atoms], replica.positions[s])
         np.testing.assert_array_equal(state.velocities[b, :atoms], sign * replica.velocities[s])
         np.testing.assert_array_equal(targets[b, :, :atoms], replica.positions[frames])
@@ -77,9 +77,7 @@ def test_compounds_are_drawn_evenly_whatever_their_number_of_replicas(data):
 
 
 def test_draw_repeats_with_its_seed(windows):
-    first, second, other = (
-        windows.draw(8, 3, (8.0, 100.0), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
-    )
+    first, second, other = (windows.draw(8, 3, (8.0, 100.0), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(first[2], second[2]) and torch.equal(first[1], second[1])
     assert not torch.equal(first[1], other[1])
 

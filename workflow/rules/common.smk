@@ -1,12 +1,14 @@
 # Shared by all stages: the checked configuration, and the list of compounds once it is known.
 import csv
 import functools
+import hashlib
 import json
 import tempfile
 from pathlib import Path
 
 from mdstride.config import SECTIONS, check
 from mdstride.errors import InputError
+from mdstride.formats.atomic import write_text
 from mdstride.formats.provenance import source_hash
 from snakemake.exceptions import WorkflowError
 
@@ -44,8 +46,13 @@ check_writable(Path(OUT).absolute())
 
 
 def sections(*names):
-    """The parts of the configuration a job depends on, as JSON; a change of any other part does not rerun it."""
-    return json.dumps({name: config[name] for name in names}, sort_keys=True)
+    """A file with the parts of the configuration that a job depends on. Its name holds the hash of its content, so a
+    change runs the job again, a change of any other part does not, and jobs under way keep what they started with."""
+    text = json.dumps({name: config[name] for name in names}, indent=1, sort_keys=True)
+    path = Path(OUT, "config", f"{names[0]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json")
+    if not path.exists():
+        write_text(path, text)
+    return str(path)  # Snakemake notices a change of text, not of a Path
 
 
 def selected():

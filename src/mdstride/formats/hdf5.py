@@ -1,10 +1,12 @@
 """HDF5 with checksums on writing and suspicion on reading.
 
-Every array is compressed, shuffled and carries a Fletcher-32 checksum, so that flipped bytes are refused instead of
-read. Files written elsewhere are not trusted: links out of the file, external raw storage and sizes that the file
-cannot hold are refused by name.
+Every array is compressed, shuffled and carries a Fletcher-32 checksum. HDF5 has none for text attributes (one flipped
+byte there can hang its reader), so the first bytes of a file, which HDF5 leaves to the user, hold a digest of the rest.
+No file is trusted for that: links out of the file, external raw storage and sizes that the file cannot hold are refused
+by name.
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,9 @@ from mdstride.formats.atomic import atomic_path
 FRAMES_PER_CHUNK = 64
 """Frames in a chunk: 32 to 64 read fastest, 1 is a hundred times slower."""
 
+USER_BLOCK = 512
+"""Bytes before the HDF5 content, the fewest that HDF5 allows; other readers skip them."""
+
 LARGEST_ARRAY = 64 * 2**30
 """Bytes that one array may declare: a few bytes of compressed file can claim any size."""
 
@@ -29,8 +34,17 @@ LARGEST_RATIO = 2000
 @contextmanager
 def create(path: Path | str) -> Iterator[h5py.File]:
     """A new HDF5 file that appears at `path` when the block ends well."""
-    with atomic_path(path) as part, h5py.File(part, "w", libver=("v110", "v110")) as file:
-        yield file
+    with atomic_path(path) as part:
+        with h5py.File(part, "w", libver=("v110", "v110"), userblock_size=USER_BLOCK) as file:
+            yield file
+        seal(part)
+
+
+def seal(path: Path) -> None:
+    """Write the digest of the content into the user block."""
+    line = _seal_line(path)
+    with path.open("r+b") as stream:
+        stream.write(line)
 
 
 def put(group: h5py.Group, name: str, data: Any, *, unit: str | None = None, dtype: Any = None) -> h5py.Dataset:
@@ -55,12 +69,26 @@ def open_checked(path: Path | str) -> Iterator[h5py.File]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
+        _refuse_unsealed(path)
         with h5py.File(path, "r") as file:
             _refuse_foreign(file, path)
             yield file
     except (OSError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: damaged or not the expected HDF5 file ({reason}); make it again") from error
+
+
+def _seal_line(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        stream.seek(USER_BLOCK)
+        return f"mdstride sha256 {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode()
+
+
+def _refuse_unsealed(path: Path) -> None:
+    line = _seal_line(path)
+    with path.open("rb") as stream:
+        if stream.read(len(line)) != line:
+            raise InputError(f"{path}: damaged, or not a file of mdstride (its checksum does not fit); make it again")
 
 
 def _refuse_foreign(file: h5py.File, path: Path) -> None:

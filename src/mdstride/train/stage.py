@@ -76,13 +76,12 @@ def _check_finite(data: Dataset, path: Path) -> None:
 
 
 def _details(settings: dict[str, Any], model: str, seed: int, split: str, data: Dataset) -> dict[str, Any]:
-    """What the weights depend on. Other models and seeds of the configuration are none of this run's business."""
-    used = {key: value for key, value in settings.items() if key not in ("models", "seeds")}
+    """What the weights depend on."""
     return {
         "model": model,
         "seed": seed,
         "split": split,
-        "settings": used,
+        "settings": settings,
         "dataset_hash": data.hash(),
         "source": source_hash("train", "models", "windows.py"),
         "software": software("torch", "numpy", "h5py", "safetensors"),

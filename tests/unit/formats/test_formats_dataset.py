@@ -6,6 +6,7 @@ import pytest
 
 from mdstride.errors import InputError
 from mdstride.formats.dataset_file import read_dataset, write_dataset
+from mdstride.formats.hdf5 import seal
 
 
 @pytest.fixture
@@ -71,6 +72,7 @@ def test_flipped_bytes_are_never_read(stored, tmp_path):
 def test_edited_array_is_refused(stored):
     with h5py.File(stored[1], "r+") as file:
         file["compounds/AAAAAAAAAAAAAA-UHFFFAOYSA-N/replicas/0/positions"][3, 1, 2] = 0.5
+    seal(stored[1])
     with pytest.raises(InputError, match="content does not match its hash"):
         read_dataset(stored[1])
 
@@ -79,6 +81,7 @@ def test_edited_array_is_refused(stored):
 def test_other_kinds_of_file_are_refused(stored, attribute):
     with h5py.File(stored[1], "r+") as file:
         file.attrs[attribute] = "other"
+    seal(stored[1])
     with pytest.raises(InputError, match="not a data set of this version"):
         read_dataset(stored[1])
 
@@ -86,5 +89,6 @@ def test_other_kinds_of_file_are_refused(stored, attribute):
 def test_other_units_are_refused(stored):
     with h5py.File(stored[1], "r+") as file:
         file["compounds/AAAAAAAAAAAAAA-UHFFFAOYSA-N/replicas/0/positions"].attrs["unit"] = "nm"
+    seal(stored[1])
     with pytest.raises(InputError, match="must be in Å"):
         read_dataset(stored[1])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mdstride.constants import KJ_PER_MOL
 from mdstride.errors import InputError
 from mdstride.formats.h5md import read_trajectory, write_trajectory
+from mdstride.formats.hdf5 import seal
 
 SINGLE = 2e-7  # relative precision of the float32 on disk
 
@@ -25,6 +26,7 @@ def stored(tmp_path, make_trajectory):
 def edit(path, change):
     with h5py.File(path, "r+") as file:
         change(file)
+    seal(path)
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -7,9 +7,10 @@ from mdstride.formats import hdf5
 
 
 def write(path, fill):
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", userblock_size=hdf5.USER_BLOCK) as file:
         file["good"] = np.arange(3)
         fill(file, path)
+    hdf5.seal(path)
 
 
 def soft_link(file, path):
@@ -94,6 +95,14 @@ def test_constant_data_is_not_taken_for_a_bomb(tmp_path):
         hdf5.put(file, "x", np.zeros((20000, 9, 3)))
     with hdf5.open_checked(tmp_path / "a.h5") as file:
         assert file["x"].shape == (20000, 9, 3)
+
+
+def test_a_file_from_elsewhere_is_refused_before_hdf5_sees_it(tmp_path):
+    path = tmp_path / "other.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = 1.0
+    with pytest.raises(InputError, match=r"other\.h5: damaged, or not a file of mdstride"), hdf5.open_checked(path):
+        pass
 
 
 def test_a_missing_file_is_named(tmp_path):

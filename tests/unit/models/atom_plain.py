@@ -18,10 +18,7 @@ def forecast(weights, molecule, lags, *, layers, heads, frame="centred"):
     for p in range(1, len(lags) + 1):
         atoms = []
         for i in range(len(numbers)):
-            if i in heavy:
-                carriers = [i]
-            else:
-                carriers = [j for j in heavy if molecule["adjacency"][i, j]]
+            carriers = [i] if i in heavy else [j for j in heavy if molecule["adjacency"][i, j]]
             steps = [moved[p][heavy.index(j)] - moved[0][heavy.index(j)] for j in carriers]
             atoms.append(x[i] + (sum(steps) / len(steps) if steps else 0))
         rows.append(torch.stack(atoms))
@@ -144,7 +141,9 @@ def attention(w, queries, sources, times, heads):
                             scores.append(query @ key / math.sqrt(size))
                             values.append((w["attention.value.weight"] @ other)[part])
                     share = torch.exp(torch.stack(scores) - max(scores))
-                    total = total + weight * sum(a * value for a, value in zip(share / share.sum(), values, strict=True))
+                    total = total + weight * sum(
+                        a * value for a, value in zip(share / share.sum(), values, strict=True)
+                    )
                 mixed.append(total)
             result[-1].append(w["attention.out.weight"] @ torch.cat(mixed))
     return result

@@ -64,7 +64,9 @@ def batch(molecules, width=None):
         padded = []
         for one in molecules:
             value = one[name]
-            shape = [width if axis < (2 if name == "adjacency" else 1) else size for axis, size in enumerate(value.shape)]
+            shape = [
+                width if axis < (2 if name == "adjacency" else 1) else size for axis, size in enumerate(value.shape)
+            ]
             padded.append(value.new_zeros(shape))
             padded[-1][tuple(slice(size) for size in value.shape)] = value
         fields[name] = torch.stack(padded)

@@ -37,9 +37,7 @@ def test_padding_never_matters(name):
     expected = model.forecast(batch([one]), LAGS[:1])
     state = batch([one], width=atoms + 3)
     padded = ~state.mask[..., None]
-    rubbish = {
-        key: torch.where(padded, 50.0, getattr(state, key)) for key in ("positions", "velocities", "reference")
-    }
+    rubbish = {key: torch.where(padded, 50.0, getattr(state, key)) for key in ("positions", "velocities", "reference")}
     state = dataclasses.replace(state, **rubbish)
     torch.testing.assert_close(model.forecast(state, LAGS[:1])[:, :, :atoms], expected, **EXACT)
 

@@ -43,12 +43,19 @@ def test_that_of_another_run_is_ignored_with_a_message(folder, capsys):
     assert "other settings, data or code" in capsys.readouterr().err
 
 
+def test_those_of_another_run_do_not_crowd_out_the_new_ones(folder):
+    for step in (1, 2, 3):
+        save_checkpoint(folder, step, "other", {"a": torch.zeros(1)}, {"step": step})
+    assert load_checkpoint(folder, "other")[1] == {"step": 3}
+    assert load_checkpoint(folder, "mine")[1] == {"step": 10}
+
+
 def test_none_at_all(tmp_path):
     assert load_checkpoint(tmp_path / "absent", "mine") is None
 
 
 def test_deleting_leaves_other_files_alone(folder):
-    (folder / ".step-3.part").touch()
+    (folder / ".mine-step-3.safetensors.x1y2.part").touch()
     (folder / "notes").touch()
     delete_checkpoints(folder)
     assert [path.name for path in folder.iterdir()] == ["notes"]

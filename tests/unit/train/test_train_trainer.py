@@ -39,16 +39,17 @@ def same(first, second):
 
 def test_interrupted_in_the_middle_it_ends_with_the_same_bits(toy_dataset, tmp_path):
     """Dropout, windows, augmentation, optimisers and averages all continue: 5 + 7 = 12 steps."""
-    whole, before, after = (trainer(toy_dataset()) for _ in range(3))
-    whole.run(tmp_path / "whole", "x")
+    whole = trainer(toy_dataset())
+    whole.run(tmp_path, "x")
+    before = trainer(toy_dataset())
     for _ in range(5):
         before.reached.losses.append(before.step())
         before.reached.seconds = 1.0
         if before.reached.step == 4:
             before.validate()
-    tensors, values = before.snapshot()
-    torch.manual_seed(99)
-    after.restore((tensors, values))
+    snapshot = before.snapshot()
+    after = trainer(toy_dataset(), seed=2)
+    after.restore(snapshot)
     while after.reached.step < 12:
         after.reached.losses.append(after.step())
         if after.reached.step % 4 == 0:
@@ -100,7 +101,8 @@ def test_nan_stops_with_the_step_and_the_compound(toy_dataset):
     key = data.splits["compound"]["train"][1]
     compound = data.compounds[key]
     broken = tuple(
-        dataclasses.replace(replica, velocities=np.full_like(replica.velocities, np.nan)) for replica in compound.replicas
+        dataclasses.replace(replica, velocities=np.full_like(replica.velocities, np.nan))
+        for replica in compound.replicas
     )
     compounds = {**data.compounds, key: dataclasses.replace(compound, replicas=broken)}
     one = trainer(dataclasses.replace(data, compounds=compounds))

@@ -1,7 +1,6 @@
 """One command per stage. Heavy imports happen inside the chosen command, so `--help` answers at once."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -131,7 +130,6 @@ def _select(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _relax(options: argparse.Namespace, settings: Settings) -> None:
-    _single_thread()
     from mdstride.relax.stage import relax_compound
 
     relax_compound(
@@ -140,7 +138,6 @@ def _relax(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _simulate(options: argparse.Namespace, settings: Settings) -> None:
-    _single_thread()
     from mdstride.simulate.stage import simulate_replica
 
     simulate_replica(
@@ -185,9 +182,7 @@ def _pretrain(options: argparse.Namespace, settings: Settings) -> None:
 def _evaluate(options: argparse.Namespace, settings: Settings) -> None:
     from mdstride.evaluate.stage import evaluate
 
-    evaluate(
-        settings["evaluate"], dataset=options.dataset, split=options.split, run=options.run, output=options.output
-    )
+    evaluate(settings["evaluate"], dataset=options.dataset, split=options.split, run=options.run, output=options.output)
 
 
 def _report(options: argparse.Namespace, settings: Settings) -> None:
@@ -205,9 +200,3 @@ def _report(options: argparse.Namespace, settings: Settings) -> None:
         output=options.output,
         summary=options.summary,
     )
-
-
-def _single_thread() -> None:
-    """One OpenMP thread: two change the last bits of GFN2-xTB, and processes use the cores better than threads."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-

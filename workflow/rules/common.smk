@@ -3,6 +3,8 @@ import csv
 import functools
 import hashlib
 import json
+import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,6 +13,9 @@ from mdstride.errors import InputError
 from mdstride.formats.atomic import write_text
 from mdstride.formats.provenance import source_hash
 from snakemake.exceptions import WorkflowError
+
+# Jobs call `python`: let it be the one that runs Snakemake, also where its environment has not been activated.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 try:
     check(config)

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"mdstride {options.stage}: error: {error}\n")
         return 1
     except OSError as error:
-        sys.stderr.write(f"mdstride {options.stage}: error: {error.filename}: {error.strerror}\n")
+        sys.stderr.write(f"mdstride {options.stage}: error: {' '.join(str(error).split())}\n")
         return 1
     return 0
 

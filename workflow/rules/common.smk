@@ -15,7 +15,7 @@ from mdstride.formats.provenance import source_hash
 from snakemake.exceptions import WorkflowError
 
 # Jobs call `python`: let it be the one that runs Snakemake, also where its environment has not been activated.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
 try:
     check(config)

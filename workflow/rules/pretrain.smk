@@ -11,7 +11,7 @@ rule pretrain:
         "<benchmarks>/pretrain/{model}/{split}/{seed}.tsv"
     conda:
         "../../envs/mdstride.yaml"
-    threads: 16
+    threads: 8
     resources:
         mem_mb=8000,
         runtime=720,

@@ -84,3 +84,10 @@ def test_readme_commands_and_paths_exist():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     for link in re.findall(r"\]\((?!http|#)([^)#]+)", readme):
         assert link in tracked or any(name.startswith(link.rstrip("/") + "/") for name in tracked), link
+
+
+def test_every_promise_names_tests_that_exist():
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    known = set(re.findall(r"^def (test_\w+)", text, re.M))
+    for row in re.findall(r"^\| .* \| (`.*) \|$", (ROOT / "docs/reliability.md").read_text("utf-8"), re.M):
+        assert {name for name in re.findall(r"`(\w+)`", row)} <= known, row

@@ -137,9 +137,9 @@ def skill_chart(material: Material) -> str:
     axes.set_ylim(bottom, 1.0)
     axes.axhline(0, color=COLOURS["ink"], lw=1.2)
     axes.axhspan(bottom, 0, color=COLOURS["muted"], alpha=0.09, lw=0)
-    place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "color": COLOURS["muted"]}
-    axes.text(0.015, 0.02, "better than the best baseline", va="bottom", **place)
-    axes.text(0.015, -0.02, "of no use", va="top", **place)
+    place: dict[str, Any] = {"transform": axes.transAxes, "color": COLOURS["muted"]}
+    axes.text(0.015, 0.97, "better than the best baseline", va="top", **place)
+    axes.text(0.015, 0.02, "of no use", va="bottom", **place)
     axes.legend(loc="upper right", frameon=False)
     axes.yaxis.set_major_formatter(SIGNED)
     _lag_axis(axes, material.scores.lags)

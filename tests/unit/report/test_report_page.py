@@ -221,8 +221,8 @@ def test_paths_and_machines_stay_out(built):
 @pytest.mark.parametrize(
     ("factor", "sentences"),
     [
-        ((0.5, 0.5, 0.5), ["error is 0.50 times", "It beats the best baseline at every lag."]),
-        ((2.0, 3.0, 2.0), ["error is 3.0 times", "no lag: it is of no use as a forecaster yet"]),
+        ((0.5, 0.5, 0.5), ["error is 0.50 times", "It beats the best baseline at every lag.", "on 2 of the 2."]),
+        ((2.0, 3.0, 2.0), ["error is 3.0 times", "no lag: it is of no use as a forecaster yet", "on 0 of the 2."]),
         (
             (0.5, 0.5, 1.5),
             ["beats the best baseline at 10 and 100 fs", "not beat it at 1000 fs: there it is of no use"],

@@ -15,7 +15,7 @@ rule simulate:
         runtime=240,
     params:
         config=sections("simulate", "reference"),
-        source=source_hash("simulate", "engines"),
+        source=source_hash("simulate", "engines", "bonds.py", "constants.py"),
     shell:
         "python -m mdstride simulate --config {params.config:q} --structure {input:q} "
         "--replica {wildcards.replica:q} --output {output:q} > {log:q} 2>&1"

@@ -61,7 +61,7 @@ def stage_times(folder: Path) -> dict[str, tuple[int, float]]:
         stage = path.relative_to(folder).parts[0].removesuffix(".tsv")
         with path.open(newline="", encoding="utf-8") as stream:
             times[stage] += [float(row["s"]) for row in csv.DictReader(stream, delimiter="\t")]
-    order = ("select", "relax", "simulate", "dataset", "pretrain", "evaluate", "report")
+    order = ("library", "screen", "select", "relax", "simulate", "dataset", "pretrain", "evaluate", "report")
     return {stage: (len(times[stage]), sum(times[stage])) for stage in order}
 
 

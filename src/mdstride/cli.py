@@ -16,6 +16,8 @@ The whole workflow:  snakemake --cores all      (reads config.yaml)
 One stage by hand:   mdstride STAGE --help
 
 Stages, in order, and what each writes:
+  library    select/1-of-N.tsv.gz ...           the records that are worth a look, in shards
+  screen     select/1-of-N.h5 ...               those of one shard that lie within the range of a seed
   select     compounds.csv, rejections.csv      which molecules, and why the others were left out
   relax      structures/ID.h5                   one GFN2-xTB minimum
   simulate   trajectories/ID/REPLICA.h5md       one NVE reference trajectory with its stability verdict
@@ -74,9 +76,25 @@ def _parser() -> argparse.ArgumentParser:
                 f"--{name}", type=Path, required=True, nargs="+" if many else None, metavar="PATH", help=text
             )
 
-    sub = stage("select", _select, ("select",), "Choose compounds from the library, seeds and filters.")
+    sub = stage(
+        "library",
+        _library,
+        ("library", "screen"),
+        "Read the library, and deal the records worth a look to shards.",
+    )
+    path(sub, "shards", many=True, text="shards to write (.tsv.gz); as many as there are names")
+    path(sub, "counts", text="JSON to write: how many records were read and left out, by reason")
+
+    sub = stage("screen", _screen, ("screen",), "Find the records of one shard that lie within the range of a seed.")
+    path(sub, "shard", text="shard from `mdstride library`")
+    path(sub, "output", text="candidates to write (.h5)")
+
+    sub = stage("select", _select, ("screen", "select"), "Choose compounds among the candidates of all shards.")
+    path(sub, "screened", many=True, text="candidates of all shards from `mdstride screen`")
+    path(sub, "counts", text="JSON from `mdstride library`")
     path(sub, "compounds", text="CSV to write: the chosen compounds")
     path(sub, "rejections", text="CSV to write: how many records were left out, by reason")
+    path(sub, "space", text="CSV to write: a map of where seeds, compounds and library lie")
 
     sub = stage("relax", _relax, ("relax", "reference"), "Relax one compound to a GFN2-xTB minimum.")
     sub.add_argument("--id", required=True, help="InChIKey of the compound")
@@ -114,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     path(sub, "output", text="CSV to write: one row per forecaster, window and lag")
 
     sub = stage("report", _report, config.SECTIONS, "Draw the report.")
-    path(sub, "compounds", "rejections", "trajectories", text="table from an earlier stage (CSV)")
+    path(sub, "compounds", "rejections", "space", "trajectories", text="table from an earlier stage (CSV)")
     path(sub, "dataset", text="data set from `mdstride dataset`")
     path(sub, "runs", many=True, text="folders that `mdstride pretrain` wrote")
     path(sub, "scores", many=True, text="score tables from `mdstride evaluate`, in the order of --runs")
@@ -123,10 +141,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _library(options: argparse.Namespace, settings: Settings) -> None:
+    from mdstride.select.library import deal_library
+
+    deal_library(settings["library"], settings["screen"], shards=options.shards, counts=options.counts)
+
+
+def _screen(options: argparse.Namespace, settings: Settings) -> None:
+    from mdstride.select.screen import screen_shard
+
+    screen_shard(settings["screen"], shard=options.shard, output=options.output)
+
+
 def _select(options: argparse.Namespace, settings: Settings) -> None:
     from mdstride.select.stage import select_compounds
 
-    select_compounds(settings["select"], compounds=options.compounds, rejections=options.rejections)
+    select_compounds(
+        settings["select"],
+        settings["screen"],
+        screened=options.screened,
+        counts=options.counts,
+        compounds=options.compounds,
+        rejections=options.rejections,
+        space=options.space,
+    )
 
 
 def _relax(options: argparse.Namespace, settings: Settings) -> None:
@@ -192,6 +230,7 @@ def _report(options: argparse.Namespace, settings: Settings) -> None:
         settings["report"],
         compounds=options.compounds,
         rejections=options.rejections,
+        space=options.space,
         trajectories=options.trajectories,
         dataset=options.dataset,
         runs=options.runs,

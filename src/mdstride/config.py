@@ -12,7 +12,19 @@ from mdstride.errors import InputError
 
 SCHEMA = Path(__file__).with_name("config.schema.yaml")
 
-SECTIONS = ("plan", "select", "reference", "relax", "simulate", "dataset", "pretrain", "evaluate", "report")
+SECTIONS = (
+    "plan",
+    "library",
+    "screen",
+    "select",
+    "reference",
+    "relax",
+    "simulate",
+    "dataset",
+    "pretrain",
+    "evaluate",
+    "report",
+)
 
 Config = dict[str, Any]
 
@@ -124,10 +136,16 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def _contradictions(config: Config) -> Iterator[str]:
     """What a schema cannot say: relations between values."""
-    for section, key in (("select", "seed_similarity"), ("pretrain", "lags")):
+    for section, key in (("screen", "seed_similarity"), ("pretrain", "lags")):
         low, high = config.get(section, {}).get(key, (0, 1))
         if low >= high:
             yield f"{section}.{key}: the first value ({low}) must be below the second ({high})"
+    if "library" in config:
+        source, path = config["library"]["source"], config["library"]["path"]
+        if path is None and source in ("csv", "smi", "pubchem-bulk"):
+            yield f"library.path: source {source} reads a file; give its path"
+        if path is not None and source in ("bundled", "pubchem-rest"):
+            yield f"library.path: source {source} reads no file of yours; set source to csv, smi or pubchem-bulk"
     if "pretrain" in config:
         atom = config["pretrain"]["atom"]
         if atom["width"] % (2 * atom["heads"]):

@@ -19,9 +19,18 @@ class Progress:
         self.done = 0
         self.start = self.last = time.monotonic()
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start, never zero."""
+        return max(time.monotonic() - self.start, 1e-9)
+
     def update(self, count: int = 1, note: str = "") -> None:
         """Add `count` finished units; `note` is shown at the end of the line."""
-        self.done += count
+        self.reach(self.done + count, note)
+
+    def reach(self, done: int, note: str = "") -> None:
+        """`done` units are finished in all."""
+        self.done = done
         now = time.monotonic()
         if now - self.last >= self.interval and self.done < self.total:
             self.last = now

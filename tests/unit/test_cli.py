@@ -10,7 +10,7 @@ import pytest
 from mdstride import cli
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("select", "relax", "simulate", "dataset", "pretrain", "evaluate", "report")
+STAGES = ("library", "screen", "select", "relax", "simulate", "dataset", "pretrain", "evaluate", "report")
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -61,9 +61,9 @@ def test_user_errors_are_one_line(tmp_path, capsys):
 def test_a_missing_section_is_named(tmp_path, capsys):
     part = tmp_path / "part.json"
     part.write_text(json.dumps({"report": {"title": "x"}}), encoding="utf-8")
-    status = cli.main(["select", "--config", str(part), "--compounds", str(tmp_path / "c"), "--rejections", "r"])
+    status = cli.main(["screen", "--config", str(part), "--shard", "s", "--output", str(tmp_path / "c")])
     assert status == 1
-    assert "no section `select`" in capsys.readouterr().err
+    assert "no section `screen`" in capsys.readouterr().err
 
 
 def test_a_missing_input_is_named(tmp_path, capsys):

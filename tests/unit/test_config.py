@@ -78,13 +78,17 @@ def test_every_key_of_the_default_has_a_comment():
         ({"results": "../../e"}, "results: "),
         ({"results": "x$(touch pwned)"}, "results: "),
         ({"results": "a b"}, "results: "),
-        ({"select__seed_similarity": [0.2, 0.1]}, "must be below"),
-        ({"select__seed_similarity": [0.2, 1.1]}, "must be at most 1"),
+        ({"screen__seed_similarity": [0.2, 0.1]}, "must be below"),
+        ({"screen__seed_similarity": [0.2, 1.1]}, "must be at most 1"),
         ({"pretrain__atom__width": 97}, "multiple of twice the heads"),
         ({"evaluate__lags": [1e6]}, "does not fit"),
         ({"pretrain__lags": [8.0, 1e6]}, "does not fit"),
         ({"dataset__split__test": 0.9}, "nothing is left to train on"),
         ({"dataset": {}}, "missing key `split`"),
+        ({"library__source": "csv"}, "library.path: source csv reads a file; give its path"),
+        ({"library__path": "mine.csv"}, "library.path: source bundled reads no file of yours"),
+        ({"library__pubchem__url": "ftp://x"}, "library.pubchem.url: 'ftp://x' must match"),
+        ({"screen__alerts": ["peroxid"]}, "peroxid"),
     ],
 )
 def test_bad_values_are_refused_in_one_line(changes, message):
@@ -98,7 +102,7 @@ def test_a_json_file_may_hold_some_sections(tmp_path):
     path.write_text(json.dumps({"select": DEFAULT["select"]}), encoding="utf-8")
     assert config.load(path) == {"select": DEFAULT["select"]}
     path.write_text('{"select": {}}', encoding="utf-8")
-    with pytest.raises(InputError, match="missing key `seeds`"):
+    with pytest.raises(InputError, match="missing key `names`"):
         config.load(path)
     path.write_text('{"select": ', encoding="utf-8")
     with pytest.raises(InputError, match=r"part\.json: not valid JSON"):

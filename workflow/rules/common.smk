@@ -12,6 +12,7 @@ from mdstride.config import SECTIONS, check
 from mdstride.errors import InputError
 from mdstride.formats.atomic import write_text
 from mdstride.formats.provenance import source_hash
+from mdstride.select.sources import library_path
 from snakemake.exceptions import WorkflowError
 
 # Jobs call `python`: let it be the one that runs Snakemake, also where its environment has not been activated.

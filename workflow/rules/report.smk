@@ -2,6 +2,7 @@ rule report:
     input:
         compounds="<results>/compounds.csv",
         rejections="<results>/rejections.csv",
+        space="<results>/space.csv",
         trajectories="<results>/trajectories.csv",
         dataset="<results>/dataset.h5",
         runs=expand("<results>/runs/{run}/{file}", run=RUNS, file=["log.jsonl", "run.json"]),
@@ -24,6 +25,6 @@ rule report:
         source=source_hash("report"),
     shell:
         "python -m mdstride report --config {params.config:q} --compounds {input.compounds:q} "
-        "--rejections {input.rejections:q} --trajectories {input.trajectories:q} --dataset {input.dataset:q} "
-        "--runs {params.runs:q} --scores {input.scores:q} "
+        "--rejections {input.rejections:q} --space {input.space:q} --trajectories {input.trajectories:q} "
+        "--dataset {input.dataset:q} --runs {params.runs:q} --scores {input.scores:q} "
         "--output {output.report:q} --summary {output.summary:q} 2>&1 | tee {log:q}"

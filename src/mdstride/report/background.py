@@ -9,6 +9,7 @@ from mdstride.report import charts
 from mdstride.report.cells import atoms, drift, label, structure
 from mdstride.report.markup import details, figure, section, table, text
 from mdstride.report.material import PART_LABELS, Material
+from mdstride.report.space import shares, space_chart
 from mdstride.report.words import plural, whole
 
 
@@ -29,6 +30,7 @@ def selection(material: Material) -> str:
         "How the compounds were chosen",
         f"<p>{text(said)}</p>",
         funnel(material),
+        space(material),
         details(
             f"All {len(rows)} compounds of the data set",
             table("Compounds of the data set; drift in meV/atom/ps", header, rows, words=4, kind="compounds"),
@@ -39,10 +41,11 @@ def selection(material: Material) -> str:
 def funnel(material: Material) -> str:
     """What each step of the selection left over: a table with bars of logarithmic length."""
     total = int(material.rejections[0]["count"])
-    left, rows = total, []
+    left, rows, unused = total, [], 0
     for k, row in enumerate(material.rejections):
         count = int(row["count"])
-        if not count:
+        if k and not count:
+            unused += 1
             continue
         left -= count if k else 0
         share = math.log10(1 + left) / math.log10(1 + total) if total else 0.0
@@ -50,7 +53,25 @@ def funnel(material: Material) -> str:
         bar += f"<small>{text(row['step'])}</small></span>"
         rows.append([bar, "" if k == 0 else f"\u2212{whole(count)}", whole(left)])
     header = ["reason; the bar is what is left, on a logarithmic scale", "left out", "left"]
-    return table("Selection, step by step", header, rows, kind="funnel")
+    caption = "Selection, step by step"
+    if unused:
+        caption += f"; {plural(unused, 'other reason')} left nothing out"
+    return table(caption, header, rows, kind="funnel")
+
+
+def space(material: Material) -> str:
+    """The map of chemical space, and how to read it."""
+    carried = f"{100 * sum(shares(material)):.1f}\u00a0%"
+    return (
+        '<div class="pair">'
+        + figure("Chemical space", space_chart(material))
+        + "<div><h3>How to read the map</h3><p>Each point is a compound. Compounds that share many substructures "
+        "(Tanimoto similarity of ECFP) tend to lie near each other.</p>"
+        f"<p>The two axes (kernel principal components) carry {carried} of the variance. So the map tells families of "
+        "compounds apart; within a family, neighbours may still differ much.</p>"
+        "<p>What to check: the selected compounds should spread over the whole area of the accepted ones. Where "
+        "accepted ones are alone, there is chemistry that this run leaves out.</p></div></div>"
+    )
 
 
 def reference(material: Material) -> str:

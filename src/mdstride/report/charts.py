@@ -21,6 +21,7 @@ COLOURS = {
     "ink": "#1b2430",
     "muted": "#5c6672",
     "grid": "#e4e7eb",
+    "paper": "#ffffff",
     "blue": "#0072b2",
     "purple": "#b5538a",
     "green": "#00805e",

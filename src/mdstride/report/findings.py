@@ -99,7 +99,7 @@ def held_out(material: Material) -> str:
         skills = [signed(1 - value / at_lag[:count].min()) for value in at_lag[count:]]
         row = [label(material, key), structure(material, key), text(material.name(nearest)), f"{similarity:.2f}"]
         rows.append([*row, atoms(material, key), drift(material, key), *errors, *skills])
-    radius = material.config["select"]["fingerprint"]["radius"]
+    radius = material.config["screen"]["fingerprint"]["radius"]
     return section(
         "held-out",
         "Compounds it never saw",

@@ -16,6 +16,7 @@ from mdstride.report.summary import Estimate, Scores, read_scores, summarise
 
 COMPOUNDS = ("id", "name", "smiles", "formula", "n_heavy", "n_atoms", "source")
 REJECTIONS = ("step", "reason", "count")
+SPACE = ("kind", "name", "x", "y", "x_share", "y_share")
 PART_LABELS = {"train": "training", "validation": "validation", "test": "held out"}
 TRAJECTORIES = ("id", "name", "replica", "passed", "reason", "frames", "drift", "temperature")
 
@@ -42,6 +43,7 @@ class Material:
     compounds: dict[str, Record]
     """compounds.csv by id."""
     rejections: list[Record]
+    space: list[Record]
     trajectories: list[Record]
     dataset: Dataset
     dataset_hash: str
@@ -69,6 +71,7 @@ def read_material(
     *,
     compounds: Path,
     rejections: Path,
+    space: Path,
     trajectories: Path,
     dataset: Path,
     runs: Sequence[Path],
@@ -92,12 +95,13 @@ def read_material(
         config=config,
         compounds=labels,
         rejections=list(read_table(rejections, REJECTIONS)),
+        space=list(read_table(space, SPACE)),
         trajectories=list(read_table(trajectories, TRAJECTORIES)),
         dataset=data,
         dataset_hash=data.hash(),
         split=fitting[0],
         parts=parts,
-        nearest=nearest_training(labels, parts, config["select"]["fingerprint"]),
+        nearest=nearest_training(labels, parts, config["screen"]["fingerprint"]),
         runs=trained,
         scores=table,
         estimates=summarise(table),

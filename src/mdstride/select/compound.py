@@ -23,16 +23,18 @@ class Seed:
     """A compound that selection starts from."""
 
     name: str
+    smiles: str
+    """As its file writes it."""
     n_heavy: int
     fingerprint: ExplicitBitVect
 
 
 @dataclass(frozen=True)
 class Compound:
-    """A compound of the library, or an extra one."""
+    """An accepted compound of the library, or an extra one."""
 
     cid: int | None
-    """PubChem CID; None for an extra compound."""
+    """PubChem CID; None where there is none."""
     mol: Chem.Mol
     fingerprint: ExplicitBitVect
     seed: str
@@ -40,7 +42,7 @@ class Compound:
     seed_similarity: float
     """Tanimoto similarity to that seed."""
     name: str = ""
-    """What the user calls it; empty for library records."""
+    """What its file calls it; may be empty."""
 
     @cached_property
     def id(self) -> str:

@@ -19,7 +19,7 @@ def check_elements(elements: Iterable[str]) -> None:
     """Refuse a symbol that is no element, or one that the engines do not know."""
     for symbol in elements:
         if SYMBOLS.get(symbol, HEAVIEST + 1) > HEAVIEST:
-            raise InputError(f"select.elements: {symbol} is not an element from H to Rn; remove it")
+            raise InputError(f"screen.elements: {symbol} is not an element from H to Rn; remove it")
 
 
 def read_seeds(path: Path | str, fingerprint: Fingerprinter) -> list[Seed]:
@@ -32,7 +32,7 @@ def read_seeds(path: Path | str, fingerprint: Fingerprinter) -> list[Seed]:
                 f"{where}: {f'the name {name} occurs before' if name else 'no name'}; give it its own name"
             )
         mol = _parse_or_refuse(where, smiles)
-        seeds[name] = Seed(name, mol.GetNumHeavyAtoms(), fingerprint(mol))
+        seeds[name] = Seed(name, smiles, mol.GetNumHeavyAtoms(), fingerprint(mol))
     if not seeds:
         raise InputError(f"{path}: no seeds; add at least one row below the header")
     return list(seeds.values())
@@ -54,8 +54,8 @@ def read_extras(path: Path | str | None, seeds: list[Seed], fingerprint: Fingerp
                 "give one neutral, closed-shell molecule without isotope labels"
             )
         fp = fingerprint(mol)
-        seed, similarity = most_similar(fp, seeds)
-        extra = Compound(None, mol, fp, seed.name, similarity, _field(row, "name"))
+        place, similarity = most_similar(fp, seeds)
+        extra = Compound(None, mol, fp, seeds[place].name, similarity, _field(row, "name"))
         if not extra.id:
             raise InputError(f"{where}: {smiles} has no InChIKey, which mdstride identifies it by; remove the row")
         if extra.id in extras:
@@ -72,20 +72,6 @@ def read_names(path: Path | str | None) -> dict[int, str]:
         if cid is not None and name:
             names.setdefault(cid, name)
     return names
-
-
-def count_library(path: Path | str) -> int:
-    """Records in the library. Reads it to its end, so that a damaged file is found before any work is done."""
-    total = sum(1 for _ in read_table(path, ["cid", "smiles"]))
-    if not total:
-        raise InputError(f"{path}: no records; add rows with cid and smiles below the header")
-    return total
-
-
-def read_library(path: Path | str) -> Iterator[tuple[int | None, str]]:
-    """CID (None where it is no whole number) and SMILES of each record, streamed."""
-    for row in read_table(path, ["cid", "smiles"]):
-        yield read_cid(_field(row, "cid")), _field(row, "smiles")
 
 
 def read_cid(text: str) -> int | None:

@@ -1,87 +1,81 @@
-"""What makes a record a compound of the run: composition, likeness to a seed, and distance from the others.
+"""What makes a record a candidate: composition, and likeness to a seed.
 
 The same rule selects close analogues (a high range of seed similarity) and diverse sets (a low one): the numbers in the
-configuration decide. Nothing here depends on the order in which the library lists its records.
+configuration decide. Each record is judged on its own.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+import functools
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from rdkit import Chem
+from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 from rdkit.DataStructs import BulkTanimotoSimilarity, ExplicitBitVect
 
-from mdstride.select.compound import Compound, Seed
+from mdstride.select.alerts import alarms
+from mdstride.select.compound import Seed
 from mdstride.select.reasons import Reason
 from mdstride.select.smiles import unfit
 
-
-def judge(mol: Chem.Mol, settings: dict[str, Any]) -> Reason | None:
-    """Why the composition of `mol` rules it out, or None."""
-    if (reason := unfit(mol)) is not None:
-        return reason
-    counts = Counter(atom.GetSymbol() for atom in mol.GetAtoms())
-    if any(atom.GetTotalNumHs() for atom in mol.GetAtoms()):
-        counts["H"] += 1
-    if not counts.keys() <= set(settings["elements"]):
-        return Reason.ELEMENT
-    if counts["O"] > settings["max_oxygen"]:
-        return Reason.OXYGEN
-    if counts["N"] > settings["max_nitrogen"]:
-        return Reason.NITROGEN
-    if mol.GetNumHeavyAtoms() < settings["min_heavy_atoms"]:
-        return Reason.SMALL
-    return None
+_TERM = re.compile(r"([A-Z][a-z]?|\*)(\d*)")
 
 
-def most_similar(fingerprint: ExplicitBitVect, seeds: list[Seed]) -> tuple[Seed, float]:
-    """The seed of highest Tanimoto similarity, the first of equals, and that similarity."""
+class CompositionFilter:
+    """The limits on what a molecule consists of."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        """`settings` is the section `screen` of the configuration."""
+        self.settings = settings
+        self.alarm = alarms(settings["alerts"]) if settings["alerts"] else None
+        self._judge_formula = functools.cache(self._formula_reason)  # thousands of molecules share a formula
+
+    def __call__(self, mol: Chem.Mol, smiles: str) -> Reason | None:
+        """Why the molecule written as `smiles` is left out, or None."""
+        # charges, isotopes and radicals need a bracket, fragments a dot: the text tells where not to look at the atoms
+        if ("[" in smiles or "." in smiles) and (reason := unfit(mol)) is not None:
+            return reason
+        if (reason := self._judge_formula(CalcMolFormula(mol))) is not None:
+            return reason
+        if self.alarm is not None and self.alarm(mol) is not None:
+            return Reason.ALERT
+        return None
+
+    def _formula_reason(self, formula: str) -> Reason | None:
+        counts = {symbol: int(count or 1) for symbol, count in _TERM.findall(formula)}
+        if not counts.keys() <= set(self.settings["elements"]):
+            return Reason.ELEMENT
+        if counts.get("O", 0) > self.settings["max_oxygen"]:
+            return Reason.OXYGEN
+        if counts.get("N", 0) > self.settings["max_nitrogen"]:
+            return Reason.NITROGEN
+        if sum(counts.values()) - counts.get("H", 0) < self.settings["min_heavy_atoms"]:
+            return Reason.SMALL
+        return None
+
+
+def most_similar(fingerprint: ExplicitBitVect, seeds: Sequence[Seed]) -> tuple[int, float]:
+    """The place of the seed of highest Tanimoto similarity, the first of equals, and that similarity."""
     similarities = BulkTanimotoSimilarity(fingerprint, [seed.fingerprint for seed in seeds])
-    best = max(range(len(seeds)), key=lambda index: similarities[index])
-    return seeds[best], similarities[best]
+    place = max(range(len(seeds)), key=similarities.__getitem__)
+    return place, similarities[place]
 
 
-def match(
-    fingerprint: ExplicitBitVect, n_heavy: int, seeds: list[Seed], bounds: tuple[float, float]
-) -> tuple[Seed, float] | None:
-    """The most similar of the seeds that are at least as large and whose similarity lies within `bounds`."""
-    similarities = BulkTanimotoSimilarity(fingerprint, [seed.fingerprint for seed in seeds])
-    low, high = bounds
-    fitting = [
-        seed
-        for seed, similarity in zip(seeds, similarities, strict=True)
-        if low <= similarity <= high and n_heavy <= seed.n_heavy
-    ]
-    return most_similar(fingerprint, fitting) if fitting else None
+class SeedFilter:
+    """The range of similarity to at least one seed."""
 
+    def __init__(self, seeds: Sequence[Seed], bounds: tuple[float, float]) -> None:
+        """The similarity must lie within `bounds`, ends included, for a seed that has at least as many heavy atoms."""
+        self.low, self.high = bounds
+        self.sizes = [seed.n_heavy for seed in seeds]
+        self.fingerprints = [seed.fingerprint for seed in seeds]
 
-def drop_duplicates(candidates: Iterable[Compound], rejected: Counter[Reason]) -> list[Compound]:
-    """One compound per CID and per InChIKey, that of the lowest CID, in ascending order of CID."""
-    cids: set[int | None] = set()
-    ids: set[str] = set()
-    kept = []
-    for compound in sorted(candidates, key=lambda compound: (compound.cid, compound.smiles)):
-        if not compound.id:
-            rejected[Reason.NO_ID] += 1
-        elif compound.cid in cids:
-            rejected[Reason.SAME_CID] += 1
-        elif compound.id in ids:
-            rejected[Reason.SAME_ID] += 1
-        else:
-            kept.append(compound)
-            cids.add(compound.cid)
-            ids.add(compound.id)
-    return kept
-
-
-def accept(candidates: list[Compound], max_similarity: float, rejected: Counter[Reason]) -> list[Compound]:
-    """The candidates, taken in order, whose similarity to every one accepted before is at most `max_similarity`."""
-    accepted: list[Compound] = []
-    fingerprints: list[ExplicitBitVect] = []
-    for compound in candidates:
-        if max(BulkTanimotoSimilarity(compound.fingerprint, fingerprints), default=0.0) > max_similarity:
-            rejected[Reason.SIMILAR] += 1
-        else:
-            accepted.append(compound)
-            fingerprints.append(compound.fingerprint)
-    return accepted
+    def __call__(self, fingerprint: ExplicitBitVect, n_heavy: int) -> tuple[int, float] | None:
+        """The place of the most similar of the seeds that fit, the first of equals, and that similarity; or None."""
+        found = None
+        highest = -1.0
+        similarities = BulkTanimotoSimilarity(fingerprint, self.fingerprints)
+        for place, similarity in enumerate(similarities):
+            if highest < similarity <= self.high and similarity >= self.low and n_heavy <= self.sizes[place]:
+                found, highest = place, similarity
+        return None if found is None else (found, highest)

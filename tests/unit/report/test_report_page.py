@@ -1,6 +1,7 @@
 """The page: self-contained, complete, escaped, the same bytes each time; and it says how bad a bad model is."""
 
 import csv
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -22,6 +23,7 @@ SMILES = {"A": "CCO", "B": "c1ccccc1", "C": "CC(=O)N", "D": "C1CCOC1", "E": "O=C
 PARTS = {"train": ["B", "C"], "validation": ["D"], "test": ["A", "E"]}  # F never relaxed
 HOSTILE = '<script>alert("x")</script>'
 LAGS = (10.0, 100.0, 1000.0)
+SPACE = {"library": 9, "accepted": 4, "selected": 6, "seed": 5}
 PAGE_SECTIONS = ("result", "held-out", "selection", "reference", "training", "provenance")
 
 
@@ -40,10 +42,13 @@ def write_inputs(folder, *, factor=(0.5, 0.5, 0.5), name="ethanol"):
     steps = [
         ("read", "records read", 1000),
         ("elements", "an element other than C, H", 900),
+        ("elements", "an unheard-of element", 0),
+        ("pick", "never happens", 0),
         ("pick", "not picked", 94),
     ]
     columns = ("step", "reason", "count")
     write_table(folder / "rejections.csv", columns, [dict(zip(columns, row, strict=True)) for row in steps])
+    write_space(folder, seed=name)
     columns = (
         "id",
         "name",
@@ -91,11 +96,24 @@ def write_inputs(folder, *, factor=(0.5, 0.5, 0.5), name="ethanol"):
     return folder
 
 
+def write_space(folder, *, seed):
+    """A map with compounds on a spiral and all seeds, named `seed`, in one place."""
+    columns = ("kind", "id", "name", "x", "y", "x_share", "y_share")
+    rows = [
+        (kind, f"{kind}{k}", seed if kind == "seed" else "", *spiral, 0.0412, 0.0251)
+        for kind, count in SPACE.items()
+        for k, spiral in enumerate([(0.01 * k * np.cos(k), 0.01 * k * np.sin(k)) for k in range(count)])
+    ]
+    rows = [(*row[:3], 0.03, 0.02, *row[5:]) if row[0] == "seed" else row for row in rows]
+    write_table(folder / "space.csv", columns, [dict(zip(columns, row, strict=True)) for row in rows])
+
+
 def build(folder, output="report.html"):
     build_report(
         {"title": f"Report {HOSTILE}"},
         compounds=folder / "compounds.csv",
         rejections=folder / "rejections.csv",
+        space=folder / "space.csv",
         trajectories=folder / "trajectories.csv",
         dataset=folder / "dataset.h5",
         runs=[folder / "run"],
@@ -154,7 +172,7 @@ def test_nothing_is_loaded_from_elsewhere(built, page):
             assert value.startswith("#"), (tag, name, value)
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", html))
     assert "@import" not in html
-    assert "http" not in html
+    assert "http" not in re.sub("<pre.*?</pre>", "", html, flags=re.DOTALL)  # the configuration may name an address
 
 
 def test_the_document_is_sound(page):
@@ -169,7 +187,7 @@ def test_the_document_is_sound(page):
 def test_charts_have_names_and_selectable_text_in_the_colours_of_the_page(built):
     _, html = built
     charts = re.findall(r'<svg class="chart".*?</svg>', html, flags=re.DOTALL)
-    assert len(charts) == 7
+    assert len(charts) == 8
     for chart in charts:
         assert re.search(r'role="img" aria-label="[^"]{20,}"', chart)
         assert "<text" in chart
@@ -192,6 +210,41 @@ def test_what_was_left_out_is_told(page):
     assert "compound F" in words
     assert "an element other than C, H" in words
     assert "6 compounds went into the run" in words
+    assert "2 other reasons left nothing out" in words
+    assert "never happens" not in words
+
+
+def space_map(html):
+    return re.search(r'<svg class="chart"[^>]*aria-label="Map of.*?</svg>', html, flags=re.DOTALL).group(0)
+
+
+def test_the_map_has_every_compound(built):
+    _, html = built
+    chart = space_map(html)
+    for colour, kind in (("muted", "library"), ("blue", "accepted"), ("vermillion", "selected"), ("paper", "seed")):
+        marks = re.findall(rf"<use [^>]*fill: var\(--{colour}\)", chart)
+        assert len(marks) == SPACE[kind] + 1  # and the one in the legend
+    words = "".join(Reader(chart).words)
+    assert [f"({count})" in words for count in SPACE.values()] == [True] * 4
+    assert "first axis: 4.1 % of the variance" in words
+    assert "second axis: 2.5 % of the variance" in words
+    assert "carry 6.6\u00a0% of the variance" in html
+
+
+def test_names_of_seeds_stand_apart(tmp_path):
+    """Five seeds in one place: each name is there as it is, and none covers another."""
+    name = "a$x_1$b"
+    chart = space_map(build(write_inputs(tmp_path, name=name)))
+    boxes = []
+    for style, x, y in re.findall(
+        rf'<text style="([^"]*)"[^>]*x="([\d.]+)" y="([\d.]+)"[^>]*>{re.escape(name)}<', chart
+    ):
+        width, height = 5 * len(name), 9
+        left = float(x) - width * ("middle" in style) / 2 - width * ("end" in style)
+        boxes.append((left, left + width, float(y) - height, float(y)))
+    assert len(boxes) == SPACE["seed"]
+    for one, other in itertools.combinations(boxes, 2):
+        assert one[1] <= other[0] or other[1] <= one[0] or one[3] <= other[2] or other[3] <= one[2]
 
 
 def test_every_figure_of_the_summary_is_on_the_page(built, page):

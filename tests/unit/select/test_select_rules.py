@@ -2,12 +2,15 @@ from collections import Counter
 
 import pytest
 from rdkit import Chem
+from rdkit.DataStructs import BitVectToBinaryText, BulkTanimotoSimilarity
 
 from mdstride.errors import InputError
+from mdstride.formats.candidates import Candidate
+from mdstride.select.accept import Acceptance, Similarity, on_bits
 from mdstride.select.compound import Compound, Seed, fingerprinter
 from mdstride.select.pick import POOL, pick
 from mdstride.select.reasons import Reason
-from mdstride.select.rules import accept, drop_duplicates, judge, match, most_similar
+from mdstride.select.rules import CompositionFilter, SeedFilter, most_similar
 
 FINGERPRINT = fingerprinter({"radius": 2, "bits": 2048})
 
@@ -19,7 +22,7 @@ def compound(cid, smiles):
 
 def seed(name, smiles):
     mol = Chem.MolFromSmiles(smiles)
-    return Seed(name, mol.GetNumHeavyAtoms(), FINGERPRINT(mol))
+    return Seed(name, smiles, mol.GetNumHeavyAtoms(), FINGERPRINT(mol))
 
 
 def tanimoto(first, second):
@@ -48,54 +51,104 @@ def library(records):
         ("CC[O-]", Reason.CHARGED),
     ],
 )
-def test_judge(base, smiles, reason):
-    assert judge(Chem.MolFromSmiles(smiles), base) is reason
+def test_composition(base, smiles, reason):
+    assert CompositionFilter(base["screen"])(Chem.MolFromSmiles(smiles), smiles) is reason
 
 
 def test_hydrogen_is_an_element_too(base):
-    without = {**base, "elements": ["C", "O"]}
-    assert judge(Chem.MolFromSmiles("CCO"), without) is Reason.ELEMENT
-    assert judge(Chem.MolFromSmiles("O=C=C=C=O"), without) is None
+    check = CompositionFilter({**base["screen"], "elements": ["C", "O"]})
+    assert check(Chem.MolFromSmiles("CCO"), "CCO") is Reason.ELEMENT
+    assert check(Chem.MolFromSmiles("O=C=C=C=O"), "O=C=C=C=O") is None
 
 
-def test_match_looks_only_at_seeds_in_range_and_large_enough():
+def test_alerts_are_off_unless_named(base):
+    mol = Chem.MolFromSmiles("CCOOCC")
+    assert CompositionFilter(base["screen"])(mol, "CCOOCC") is None
+    assert CompositionFilter({**base["screen"], "alerts": ["peroxide"]})(mol, "CCOOCC") is Reason.ALERT
+
+
+def test_seeds_count_only_in_range_and_when_large_enough():
     phenol = compound(1, "Oc1ccccc1")
-    benzene, aniline, ethanol = seed("benzene", "c1ccccc1"), seed("aniline", "Nc1ccccc1"), seed("ethanol", "CCO")
-    similarities = {s.name: tanimoto(phenol, s) for s in (benzene, aniline, ethanol)}
-    assert similarities["ethanol"] < similarities["benzene"] < similarities["aniline"]
-    seeds = [benzene, aniline, ethanol]
-    assert match(phenol.fingerprint, 7, seeds, (0.0, 1.0)) == (aniline, similarities["aniline"])
-    below = (0.0, similarities["benzene"])  # both ends belong to the range
-    assert match(phenol.fingerprint, 6, seeds, below) == (benzene, similarities["benzene"])
-    assert match(phenol.fingerprint, 7, seeds, below) is None  # benzene is smaller than phenol
-    assert match(phenol.fingerprint, 7, seeds, (0.99, 1.0)) is None
+    seeds = [seed("benzene", "c1ccccc1"), seed("aniline", "Nc1ccccc1"), seed("ethanol", "CCO")]
+    benzene, aniline, ethanol = (tanimoto(phenol, s) for s in seeds)
+    assert ethanol < benzene < aniline
+    assert SeedFilter(seeds, (0.0, 1.0))(phenol.fingerprint, 7) == (1, aniline)
+    below = SeedFilter(seeds, (0.0, benzene))  # both ends belong to the range
+    assert below(phenol.fingerprint, 6) == (0, benzene)
+    assert below(phenol.fingerprint, 7) is None  # benzene is smaller than phenol
+    assert SeedFilter(seeds, (0.99, 1.0))(phenol.fingerprint, 7) is None
+    twins = [seed("ethanol", "CCO"), seed("benzene", "c1ccccc1"), seed("again", "C1=CC=CC=C1")]
+    assert SeedFilter(twins, (0.0, 1.0))(compound(1, "c1ccccc1").fingerprint, 6) == (1, 1.0)  # the first of equals
 
 
 def test_most_similar_prefers_the_first_of_equals():
     twins = [seed("ethanol", "CCO"), seed("benzene", "c1ccccc1"), seed("again", "C1=CC=CC=C1")]
-    assert most_similar(compound(1, "c1ccccc1").fingerprint, twins) == (twins[1], 1.0)
+    assert most_similar(compound(1, "c1ccccc1").fingerprint, twins) == (1, 1.0)
 
 
-def test_duplicates_keep_the_lowest_cid():
+def accept(base, candidates, **changes):
+    """The accepted compounds and the counts of the others; `candidates` are compounds, or (cid, smiles)."""
     rejected = Counter()
+    acceptance = Acceptance(
+        {**base["select"], **changes}, [seed("benzene", "c1ccccc1"), seed("ethanol", "CCO")], rejected
+    )
+    for place, item in enumerate(candidates):
+        item = compound(*item) if isinstance(item, tuple) else item
+        bits = BitVectToBinaryText(item.fingerprint)
+        acceptance.add(Candidate(item.cid or 0, item.smiles, "", bits, place % 2, 0.1))
+    assert len(acceptance.accepted) + rejected.total() == len(candidates)
+    return [c.cid for c in acceptance.accepted], +rejected
+
+
+def quota(**most):
+    return {"total": None, "seed": None, "scaffold": None, **most}
+
+
+def test_one_record_per_cid_and_per_inchikey(base):
     # 2-hydroxypyridine and 2-pyridone are tautomers with one standard InChIKey
-    listed = [compound(9, "Oc1ccccn1"), compound(5, "CCO"), compound(7, "O=c1cccc[nH]1"), compound(5, "CCN")]
-    kept = drop_duplicates(listed, rejected)
-    assert [(c.cid, c.smiles) for c in kept] == [(5, "CCN"), (7, "O=c1cccc[nH]1")]
-    assert rejected == {Reason.SAME_CID: 1, Reason.SAME_ID: 1}
+    listed = [(5, "CCN"), (5, "CCO"), (7, "O=c1cccc[nH]1"), (9, "Oc1ccccn1")]
+    assert accept(base, listed, max_similarity=1.0) == ([5, 7], {Reason.SAME_CID: 1, Reason.SAME_ID: 1})
+    without_cid = [compound(None, "CCN"), compound(None, "CCO")]
+    assert accept(base, without_cid, max_similarity=1.0) == ([None, None], {})
 
 
-@pytest.mark.parametrize("bound", [0.0, 0.1, 0.2, 0.5, 1.0])
-def test_accepted_compounds_keep_the_bound_and_none_is_left_out_without_need(library, bound):
-    rejected = Counter()
-    library = library[:200]
-    accepted = accept(library, bound, rejected)
-    assert len(accepted) + rejected[Reason.SIMILAR] == len(library)
-    assert all(tanimoto(a, b) <= bound for i, a in enumerate(accepted) for b in accepted[:i])
-    chosen = {c.cid for c in accepted}
-    for c in library:
+def test_quotas(base):
+    rings = [
+        (1, "Cc1ccccc1"),
+        (2, "CCc1ccccc1"),
+        (3, "CCCc1ccccc1"),
+        (4, "C1CCCC1"),
+        (5, "CCC"),
+        (6, "CCCC"),
+        (7, "CCCCC"),
+    ]
+    loose = {"max_similarity": 1.0}
+    assert accept(base, rings, quota=quota(total=3), **loose) == ([1, 2, 3], {Reason.ACCEPTED: 4})
+    assert accept(base, rings, quota=quota(seed=2), **loose) == ([1, 2, 3, 4], {Reason.SEED_QUOTA: 3})
+    expected = ([1, 2, 4, 5, 6, 7], {Reason.SCAFFOLD_QUOTA: 1})  # chains have no scaffold and are not limited
+    assert accept(base, rings, quota=quota(scaffold=2), **loose) == expected
+
+
+@pytest.mark.parametrize("bound", [0.0, 0.1, 0.2, 0.5])
+def test_accepted_compounds_keep_the_bound_and_none_is_left_out_without_need(base, library, bound):
+    candidates = [c for c in library[:250] if c.id]
+    chosen, rejected = accept(base, candidates, max_similarity=bound)
+    assert rejected.keys() == {Reason.SIMILAR}
+    accepted = [c for c in candidates if c.cid in chosen]
+    for c in candidates:
         before = [a for a in accepted if a.cid < c.cid]
         assert (c.cid in chosen) == all(tanimoto(c, a) <= bound for a in before)
+
+
+def test_similarity_is_rdkits(library):
+    """The sums over columns against RDKit's own comparison, exactly."""
+    similarity = Similarity(2048)
+    for index, c in enumerate(library[:150]):
+        bits = on_bits(BitVectToBinaryText(c.fingerprint))
+        assert bits.tolist() == list(c.fingerprint.GetOnBits())
+        expected = BulkTanimotoSimilarity(c.fingerprint, [other.fingerprint for other in library[:index]])
+        assert similarity.highest(bits) == max(expected, default=0.0)
+        similarity.add(bits)
 
 
 def test_pick_is_maxmin_from_the_lowest_cid(library):

@@ -44,7 +44,7 @@ def test_tables(select, library, base):
     assert tuple(rows[0]) == COLUMNS
     assert list(counts[0].values()) == ["read", "records read", str(len(library))]
     assert [int(row["cid"]) for row in rows] == sorted(int(row["cid"]) for row in rows)
-    seeds = {row["name"]: row["smiles"] for row in read_table(base["seeds"], ["name", "smiles"])}
+    seeds = {row["name"]: row["smiles"] for row in read_table(base["screen"]["seeds"], ["name", "smiles"])}
     found = [bits(row["smiles"]) for row in rows]
     assert len(rows) > 20
     for index, row in enumerate(rows):
@@ -62,14 +62,32 @@ def test_tables(select, library, base):
         assert max(similarities.values()) <= 0.2
 
 
-def test_order_of_the_library_does_not_matter(select, library):
-    expected = select(library)
-    for seed in range(5):
-        shuffled = random.Random(seed).sample(library, len(library))
-        assert select(shuffled) == expected
-    assert select(library, pick={"max_atoms": 16, "count": 7}) == select(
-        library[::-1], pick={"max_atoms": 16, "count": 7}
-    )
+def test_neither_order_nor_shards_matter(select, library, tmp_path):
+    """Byte for byte, in all three tables."""
+
+    def tables(records, shards, **changes):
+        select(records, shards=shards, **changes)
+        return [path.read_bytes() for path in sorted((tmp_path / "out").iterdir())]
+
+    for changes in ({}, {"pick": {"max_atoms": 16, "count": 7}, "quota": {"total": 20, "seed": 4, "scaffold": 1}}):
+        expected = tables(library, 1, **changes)
+        for seed, shards in enumerate([1, 2, 3, 7]):
+            shuffled = random.Random(seed).sample(library, len(library))
+            assert tables(shuffled, shards, **changes) == expected
+
+
+def test_records_without_cid_are_taken_by_their_text(select, library, tmp_path):
+    texts = [smiles for _, smiles in library]
+    found = []
+    for seed in range(3):
+        path = tmp_path / "mine.smi"
+        path.write_text("".join(f"{text} mol-{text}\n" for text in random.Random(seed).sample(texts, len(texts))))
+        found.append(select(str(path), source="smi"))
+    assert found[0] == found[1] == found[2]
+    rows, _ = found[0]
+    assert len(rows) > 20
+    assert {row["cid"] for row in rows} == {""}
+    assert all(row["name"].startswith("mol-") for row in rows)
 
 
 RECORDS = st.tuples(
@@ -84,7 +102,7 @@ RECORDS = st.tuples(
 @REPEATED
 @given(st.lists(RECORDS, max_size=30))
 def test_every_record_is_accounted_for(select, records):
-    records = [(cid, smiles.replace("\x00", "")) for cid, smiles in records if not set(smiles) & set("\r\n")]
+    records = [(cid, smiles) for cid, smiles in records if not set(smiles) & set("\r\n")]
     library = [*records, ("5", "N#Cc1cccnc1")]
     rows, counts = select(library)
     assert int(counts[0]["count"]) == len(library)
@@ -93,9 +111,8 @@ def test_every_record_is_accounted_for(select, records):
 
 def test_reasons(select):
     library = [
-        ("79", "N#Cc1cccnc1"),
-        *[("80", "c1cncc(C#N)c1"), ("79", "N#Cc1cccnc1"), ("81", "c1cccnc1C#N")],
-        *[("1", ""), ("2", "C" * 301), ("3", "C.C"), ("5", "CCCl"), ("6", "C" * 14), ("7a", "CCO")],
+        *[("79", "N#Cc1cccnc1"), ("80", "c1cncc(C#N)c1"), ("79", "N#Cc1cccnc1"), ("81", "c1cccnc1C#N")],
+        *[("1", ""), ("2", "C" * 301), ("3", "C.C"), ("5", "CCCl"), ("6", "C" * 14), ("7a", "CCO"), ("7", "C\x00O")],
         *[
             ("8", "C(C"),
             ("9", "CC(C)(C)(C)C"),
@@ -104,32 +121,33 @@ def test_reasons(select):
             ("12", "[2H]OC"),
             ("13", "C[CH2]"),
         ],
-        *[("14", "OOOOOO"), ("15", "NNNN"), ("16", "CC"), ("17", "CCCCO")],
+        *[("14", "OOOOOO"), ("15", "NNNN"), ("16", "CC"), ("17", "CCCCO"), ("18", "CCOOC")],
     ]
-    rows, counts = select(library)
+    rows, counts = select(library, alerts=["peroxide"])
     assert [row["cid"] for row in rows] == ["79"]
     found = {(row["step"], row["reason"]): int(row["count"]) for row in counts if row["count"] != "0"}
     assert found == {
-        ("read", "records read"): 20,
-        ("text", "CID is not a whole number"): 1,
-        ("text", "no SMILES"): 1,
-        ("text", "SMILES longer than 300 characters"): 1,
-        ("text", "more than one fragment"): 1,
-        ("text", "element outside select.elements"): 1,
-        ("text", "more heavy atoms than the largest seed"): 1,
-        ("parse", "not a SMILES"): 1,
-        ("parse", "impossible valence"): 1,
-        ("parse", "aromatic ring without a Kekulé structure"): 1,
-        ("molecule", "net charge"): 1,
-        ("molecule", "isotope label"): 1,
-        ("molecule", "unpaired electrons"): 1,
-        ("molecule", "more O than select.max_oxygen"): 1,
-        ("molecule", "more N than select.max_nitrogen"): 1,
-        ("molecule", "fewer heavy atoms than select.min_heavy_atoms"): 1,
-        ("rule", "no seed of at least its size within select.seed_similarity"): 1,
-        ("duplicate", "CID of another record"): 1,
-        ("duplicate", "InChIKey of a lower CID"): 1,
-        ("rule", "more similar than select.max_similarity to a compound accepted before"): 1,
+        ("read", "records read"): 22,
+        ("record", "CID is not a whole number"): 1,
+        ("record", "no SMILES"): 1,
+        ("record", "SMILES longer than 300 characters"): 1,
+        ("record", "blank or foreign character in the SMILES"): 1,
+        ("record", "not a SMILES"): 1,
+        ("record", "impossible valence"): 1,
+        ("record", "aromatic ring without a Kekulé structure"): 1,
+        ("composition", "more than one fragment"): 1,
+        ("composition", "isotope label"): 1,
+        ("composition", "element outside screen.elements"): 1,
+        ("composition", "more heavy atoms than the largest seed"): 1,
+        ("composition", "more N than screen.max_nitrogen"): 1,
+        ("composition", "more O than screen.max_oxygen"): 1,
+        ("composition", "net charge"): 1,
+        ("composition", "unpaired electrons"): 1,
+        ("composition", "fewer heavy atoms than screen.min_heavy_atoms"): 1,
+        ("composition", "structural alert of screen.alerts"): 1,
+        ("seed", "no seed of at least its size within screen.seed_similarity"): 1,
+        ("rule", "CID of another record within the range of a seed"): 1,
+        ("rule", "more similar than select.max_similarity to a compound accepted before"): 2,
     }
 
 
@@ -170,10 +188,10 @@ def test_rdkit_is_silent(select, capfd):
     select([("79", "N#Cc1cccnc1"), ("1", "C(C"), ("2", "c1cccc1"), ("3", "CC(C)(C)(C)C"), ("4", "[H+]")])
     captured = capfd.readouterr()
     assert captured.out == ""
-    assert all(line.startswith("select: ") for line in captured.err.splitlines())
+    assert all(line.startswith(("library: ", "screen: ", "select: ")) for line in captured.err.splitlines())
 
 
 def test_nothing_accepted(select, tmp_path):
-    with pytest.raises(InputError, match=r"library\.csv: none of the 2 records is accepted \(more than one frag"):
+    with pytest.raises(InputError, match=r"none of the 2 records of the library is accepted \(more than one frag"):
         select([("1", "C.C"), ("2", "C.CC")])
     assert not (tmp_path / "out").exists()

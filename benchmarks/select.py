@@ -7,9 +7,13 @@ random atom orders (RDKit's random SMILES), every one with a CID of its own. So 
 PubChem records, and no two lines are alike. It has the form of PubChem's CID-SMILES.gz. It is made once per folder.
 
 Selection is the workflow's own: Snakemake on two cores from the packed file to compounds.csv. The plain loop (`plain`)
-parses, filters, fingerprints and compares one record after the other; it takes `--plain` records, evenly spread, and must
-choose the same compounds as the workflow does among these.
+parses, filters, fingerprints and compares one record after the other; it takes `--plain` records, evenly spread, and
+must choose the same compounds as the workflow does among these.
 """
+
+import sys
+
+sys.path.pop(0)  # this folder, in which Python would take this very file for its own module `select`
 
 import argparse
 import csv
@@ -21,7 +25,6 @@ import platform
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -134,12 +137,14 @@ def many_accepted(run: Run) -> None:
 
 
 def killed(whole: Run, folder: Path) -> None:
-    """SIGKILL to everything when two shards are finished; the next run must keep these and end with the same tables."""
+    """SIGKILL to everything when three shards lie there; the next run must keep those whose jobs had ended, which the
+    last one may not have done, and leave the same tables.
+    """
     run = Run(folder, whole.library, whole.cores)
     process = subprocess.Popen(
         run.command(), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    while len(finished := sorted(run.results.glob("select/*.h5"))) < 2:
+    while len(finished := sorted(run.results.glob("select/*.h5"))) < 3:
         if process.poll() is not None:
             raise SystemExit("the run ended before it could be killed")
         time.sleep(0.05)
@@ -152,7 +157,7 @@ def killed(whole: Run, folder: Path) -> None:
         (run.results / name).read_bytes() == (whole.results / name).read_bytes()
         for name in ("compounds.csv", "rejections.csv", "space.csv")
     )
-    print(f"killed with {len(finished)} of 8 shards finished: {kept} kept, tables {'equal' if same else 'DIFFER'}")
+    print(f"killed with {len(finished)} of 8 shards on the disk: {kept} kept, tables {'equal' if same else 'DIFFER'}")
 
 
 def plain_loop(options: argparse.Namespace, library: Path, rate: float) -> None:

@@ -87,7 +87,7 @@ def test_every_key_of_the_default_has_a_comment():
         ({"dataset": {}}, "missing key `split`"),
         ({"library__source": "csv"}, "library.path: source csv reads a file; give its path"),
         ({"library__path": "mine.csv"}, "library.path: source bundled reads no file of yours"),
-        ({"library__pubchem__url": "ftp://x"}, "library.pubchem.url: 'ftp://x' must match"),
+        ({"library__pubchem__url": "ftp://x"}, "must match ^https?:// (address of a PUG-REST service)"),
         ({"screen__alerts": ["peroxid"]}, "peroxid"),
     ],
 )

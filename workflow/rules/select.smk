@@ -53,11 +53,7 @@ rule screen:
 checkpoint select:
     input:
         config["screen"]["seeds"],
-        [
-            config["select"][key]
-            for key in ("names", "extra_compounds")
-            if config["select"][key] is not None
-        ],
+        [config["select"][key] for key in ("names", "extra_compounds") if config["select"][key] is not None],
         screened=gather.screen(f"{OUT}/select/{{scatteritem}}.h5"),
         counts="<results>/select/counts.json",
     output:

@@ -18,6 +18,7 @@ from mdstride.select.smiles import parse_flat, parse_reason
 from mdstride.select.sources import read_lines
 from mdstride.select.space import SAMPLE, lottery
 
+
 def screen_shard(settings: dict[str, Any], *, shard: Path, output: Path) -> None:
     """Judge each record of a shard on its own, and write those within the range of a seed.
 

@@ -118,7 +118,7 @@ def _from_csv(path: Path, blocks: Iterator[Block]) -> Iterator[Block]:
             return []
         return ["0" if cid is None else fields[cid], fields[smiles], "" if name is None else fields[name]]
 
-    for position, block in itertools.chain([(start, rest)], blocks):
+    for position, block in itertools.chain([(start, rest)] if rest else [], blocks):
         yield position, _block(record(line) for line in _text(block).split("\n")[:-1])
 
 

@@ -28,7 +28,7 @@ decides for one pair of axes, the same everywhere, and changes no written digit 
 
 
 def lottery(record: str) -> int:
-    """A number that decides who is in a sample, those of lowest number: it depends on the record alone, not on order."""
+    """A number by which to draw a sample, that of lowest numbers: it depends on the record alone, not on any order."""
     return int.from_bytes(hashlib.blake2b(record.encode(), digest_size=8).digest())
 
 

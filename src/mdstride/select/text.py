@@ -84,7 +84,8 @@ class TextFilter:
     def __call__(self, block: bytes, rejected: Counter[Reason]) -> tuple[int, list[bytes]]:
         """The number of records in `block` and the lines that pass; the others are added to `rejected`.
 
-        `block` holds whole lines of CID, tab, SMILES and, optionally, another tab and a name; a CID of 0 means none.
+        `block` holds one or more whole lines of CID, tab, SMILES and, optionally, another tab and a name; a CID of 0
+        means none.
         """
         data = np.frombuffer(block + b"\n", np.uint8)  # one more, to look two bytes ahead of a bracket
         starts, first, second, ends, columns = _fields(data[:-1])

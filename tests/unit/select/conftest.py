@@ -65,14 +65,14 @@ def base(_defaults):
 
 @pytest.fixture
 def select(tmp_path, base):
-    """Runs the three commands on a library given as (cid, smiles) rows or as a path.
+    """Runs the three commands on a library given as (cid, smiles) rows, as a path, or None.
 
     Other settings are given by their names, in whatever section they are. Returns the rows of both tables.
     """
 
     def run(library, *, extras=None, names=None, shards=2, **changes):
         settings = copy.deepcopy(base)
-        if not isinstance(library, str):
+        if isinstance(library, list):
             library = write_csv(tmp_path / "library.csv", ["cid", "smiles"], library)
         changes["path"] = library
         if extras is not None:

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pubchem_server import running
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
 from mdstride.errors import InputError
-from mdstride.formats.tables import read_table
+from mdstride.formats.tables import read_table, write_table
 from mdstride.select.stage import COLUMNS
 
 SMALL = Path(__file__).parents[3] / "resources/compounds/pubchem_chno_small.csv.gz"
@@ -107,6 +108,26 @@ def test_every_record_is_accounted_for(select, records):
     rows, counts = select(library)
     assert int(counts[0]["count"]) == len(library)
     assert len(library) == sum(int(row["count"]) for row in counts[1:]) + len(rows)
+
+
+def test_from_pubchem_itself(select, library, tmp_path):
+    """The same compounds as from a file with the same records, named as PubChem names them; a rerun asks nothing."""
+    records = {int(cid): smiles for cid, smiles in library if cid.isdigit()}
+    seeds = {"aspirin": "CC(=O)Oc1ccccc1C(=O)O", "tropane": "CN1C2CCC1CCC2"}
+    file = str(tmp_path / "seeds.csv")
+    write_table(file, ["name", "smiles"], [{"name": name, "smiles": smiles} for name, smiles in seeds.items()])
+    expected, counts = select([*records.items()], seeds=file)
+    with running() as server:
+        server.records = {cid: {"IsomericSMILES": smiles, "Title": f"no. {cid}"} for cid, smiles in records.items()}
+        server.neighbours = dict(zip(seeds.values(), ([*records][::2], [*records][1::2]), strict=True))
+        settings = {"url": server.url, "similarity": 80, "max_records": 1000, "cache": str(tmp_path / "cache")}
+        for requests in (5, 5):  # two searches and three batches; then none
+            rows, again = select(None, source="pubchem-rest", pubchem=settings, seeds=file)
+            assert len(server.seen) == requests
+    assert again == counts
+    assert len(rows) > 20
+    assert [{**row, "name": ""} for row in rows] == [{**row, "name": ""} for row in expected]
+    assert [row["name"] for row in rows] == [f"no. {row['cid']}" for row in rows]
 
 
 def test_reasons(select):

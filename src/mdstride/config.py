@@ -146,6 +146,10 @@ def _contradictions(config: Config) -> Iterator[str]:
             yield f"library.path: source {source} reads a file; give its path"
         if path is not None and source in ("bundled", "pubchem-rest"):
             yield f"library.path: source {source} reads no file of yours; set source to csv, smi or pubchem-bulk"
+    if "reference" in config:
+        engine, calculator = config["reference"]["engine"], config["reference"]["calculator"]
+        if (engine == "ase") != (calculator is not None):
+            yield "reference.calculator: belongs to engine ase, and only to it; give both or neither"
     if "pretrain" in config:
         atom = config["pretrain"]["atom"]
         if atom["width"] % (2 * atom["heads"]):

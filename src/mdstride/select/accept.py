@@ -5,7 +5,7 @@ of records: it does not depend on the order of the library, on the number of sha
 """
 
 import math
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
 import numpy as np
@@ -18,40 +18,60 @@ from mdstride.select.compound import Compound, Seed
 from mdstride.select.reasons import Reason
 from mdstride.select.smiles import parse
 
+RECENT = 32
+"""Accepted compounds that are compared first: a few common ones keep most candidates out."""
+
+
+class Neighbours:
+    """Whether a fingerprint has a Tanimoto similarity above `limit` to one that was added before, exactly."""
+
+    def __init__(self, n_bits: int, limit: float) -> None:
+        self.limit = limit
+        self._recent: deque[tuple[int, int]] = deque(maxlen=RECENT)  # bits as one number, and how many are set
+        self._columns = np.zeros((n_bits, 64), np.uint8)  # one row per bit, one column per fingerprint
+        self._sizes = np.zeros(64, np.int64)
+        self._numbers: list[int] = []
+
+    def reach(self, fingerprint: bytes) -> bool:
+        """Whether one of those added is more similar than the limit."""
+        number = int.from_bytes(fingerprint, "little")
+        size = number.bit_count()
+        for place, (other, other_size) in enumerate(self._recent):
+            common = (number & other).bit_count()
+            if common / (size + other_size - common) > self.limit:
+                if place:
+                    self._recent.rotate(-place)
+                return True
+        return self._reach_of_all(fingerprint, size)
+
+    def _reach_of_all(self, fingerprint: bytes, size: int) -> bool:
+        """The bits in common with all others are a sum over the few rows that belong to bits of the fingerprint."""
+        count = len(self._numbers)
+        if not count:
+            return False
+        common = self._columns[on_bits(fingerprint), :count].sum(axis=0, dtype=np.uint16).astype(np.int64)
+        similarity = common / (size + self._sizes[:count] - common)
+        nearest = int(similarity.argmax())
+        if similarity[nearest] > self.limit:
+            self._recent.appendleft((self._numbers[nearest], int(self._sizes[nearest])))
+            return True
+        return False
+
+    def add(self, fingerprint: bytes) -> None:
+        """Add a fingerprint to compare with."""
+        place = len(self._numbers)
+        if place == len(self._sizes):
+            self._columns = np.hstack([self._columns, np.zeros_like(self._columns)])
+            self._sizes = np.hstack([self._sizes, np.zeros_like(self._sizes)])
+        bits = on_bits(fingerprint)
+        self._columns[bits, place] = 1
+        self._sizes[place] = len(bits)
+        self._numbers.append(int.from_bytes(fingerprint, "little"))
+
 
 def on_bits(fingerprint: bytes) -> np.ndarray:
     """The places of the bits that a packed fingerprint sets."""
     return np.flatnonzero(np.unpackbits(np.frombuffer(fingerprint, np.uint8), bitorder="little"))
-
-
-class Similarity:
-    """Exact Tanimoto similarity of one fingerprint to all that were added before.
-
-    The bits are held by column: the counts in common with all others are a sum over the few columns that the
-    fingerprint sets, some 20 of 1024.
-    """
-
-    def __init__(self, n_bits: int) -> None:
-        self.columns = np.zeros((n_bits, 64), np.uint8)
-        self.sizes = np.zeros(64, np.int64)
-        self.count = 0
-
-    def highest(self, bits: np.ndarray) -> float:
-        """Highest similarity of the fingerprint that sets `bits` to those added; 0 where there is none."""
-        if not self.count:
-            return 0.0
-        common = self.columns[bits, : self.count].sum(axis=0, dtype=np.uint16)
-        union = self.sizes[: self.count] + len(bits) - common
-        return float((common / np.maximum(union, 1)).max())
-
-    def add(self, bits: np.ndarray) -> None:
-        """Add the fingerprint that sets `bits`."""
-        if self.count == len(self.sizes):
-            self.columns = np.hstack([self.columns, np.zeros_like(self.columns)])
-            self.sizes = np.hstack([self.sizes, np.zeros_like(self.sizes)])
-        self.columns[bits, self.count] = 1
-        self.sizes[self.count] = len(bits)
-        self.count += 1
 
 
 class Acceptance:
@@ -60,11 +80,10 @@ class Acceptance:
     def __init__(self, settings: dict[str, Any], seeds: list[Seed], rejected: Counter[Reason]) -> None:
         """`settings` is the section `select` of the configuration; those left out are added to `rejected`."""
         self.seeds = seeds
-        self.limit = settings["max_similarity"]
         self.quota = {key: math.inf if most is None else most for key, most in settings["quota"].items()}
         self.accepted: list[Compound] = []
         self.rejected = rejected
-        self._similarity = Similarity(seeds[0].fingerprint.GetNumBits())
+        self._neighbours = Neighbours(seeds[0].fingerprint.GetNumBits(), settings["max_similarity"])
         self._last_cid = 0
         self._ids: set[str] = set()
         self._by_seed: Counter[int] = Counter()
@@ -86,8 +105,7 @@ class Acceptance:
             return Reason.ACCEPTED
         if self._by_seed[candidate.seed] >= self.quota["seed"]:
             return Reason.SEED_QUOTA
-        bits = on_bits(candidate.fingerprint)
-        if self._similarity.highest(bits) > self.limit:
+        if self._neighbours.reach(candidate.fingerprint):
             return Reason.SIMILAR
         compound = self._compound(candidate)
         if not compound.id:
@@ -97,7 +115,7 @@ class Acceptance:
         scaffold = MurckoScaffoldSmiles(mol=compound.mol)
         if scaffold and self._by_scaffold[scaffold] >= self.quota["scaffold"]:  # without rings there is no scaffold
             return Reason.SCAFFOLD_QUOTA
-        self._similarity.add(bits)
+        self._neighbours.add(candidate.fingerprint)
         self._ids.add(compound.id)
         self._by_seed[candidate.seed] += 1
         self._by_scaffold[scaffold] += 1

@@ -80,10 +80,11 @@ def unfit(mol: Chem.Mol) -> Reason | None:
         return Reason.FRAGMENTS
     if Chem.GetFormalCharge(mol) != 0:
         return Reason.CHARGED
-    atoms = list(mol.GetAtoms())
-    if any(atom.GetIsotope() for atom in atoms):
+    electrons = radicals = isotopes = 0
+    for atom in mol.GetAtoms():
+        isotopes += atom.GetIsotope()
+        electrons += atom.GetAtomicNum() + atom.GetTotalNumHs()
+        radicals += atom.GetNumRadicalElectrons()
+    if isotopes:
         return Reason.ISOTOPE
-    electrons = sum(atom.GetAtomicNum() + atom.GetTotalNumHs() for atom in atoms)
-    if electrons % 2 or any(atom.GetNumRadicalElectrons() for atom in atoms):
-        return Reason.RADICAL
-    return None
+    return Reason.RADICAL if radicals or electrons % 2 else None

@@ -6,7 +6,7 @@ from rdkit.DataStructs import BitVectToBinaryText, BulkTanimotoSimilarity
 
 from mdstride.errors import InputError
 from mdstride.formats.candidates import Candidate
-from mdstride.select.accept import Acceptance, Similarity, on_bits
+from mdstride.select.accept import RECENT, Acceptance, Neighbours, on_bits
 from mdstride.select.compound import Compound, Seed, fingerprinter
 from mdstride.select.pick import POOL, pick
 from mdstride.select.reasons import Reason
@@ -141,14 +141,25 @@ def test_accepted_compounds_keep_the_bound_and_none_is_left_out_without_need(bas
 
 
 def test_similarity_is_rdkits(library):
-    """The sums over columns against RDKit's own comparison, exactly."""
-    similarity = Similarity(2048)
-    for index, c in enumerate(library[:150]):
-        bits = on_bits(BitVectToBinaryText(c.fingerprint))
-        assert bits.tolist() == list(c.fingerprint.GetOnBits())
-        expected = BulkTanimotoSimilarity(c.fingerprint, [other.fingerprint for other in library[:index]])
-        assert similarity.highest(bits) == max(expected, default=0.0)
-        similarity.add(bits)
+    """Against RDKit's own comparison; each similarity that occurs is a limit, which it does not exceed itself."""
+    limits = sorted({s for c in library[:20] for s in BulkTanimotoSimilarity(c.fingerprint, _bits(library[20:60]))})
+    assert len(limits) > 20
+    for limit in [*limits, 0.2, 0.35, 0.7]:
+        neighbours, added, reached = Neighbours(2048, limit), [], 0
+        for c in library[:160]:
+            bits = BitVectToBinaryText(c.fingerprint)
+            assert on_bits(bits).tolist() == list(c.fingerprint.GetOnBits())
+            expected = max(BulkTanimotoSimilarity(c.fingerprint, added), default=0.0) > limit
+            assert neighbours.reach(bits) == expected
+            reached += expected
+            if not expected or len(added) < 2 * RECENT:  # also without keeping the limit
+                neighbours.add(bits)
+                added.append(c.fingerprint)
+        assert reached > 0 or limit > 0.5
+
+
+def _bits(compounds):
+    return [c.fingerprint for c in compounds]
 
 
 def test_pick_is_maxmin_from_the_lowest_cid(library):

@@ -27,7 +27,7 @@ lint: .venv/installed-dev
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(BIN)/pip install --quiet --constraint envs/constraints.txt --editable '.[dev,slurm]'
+	$(BIN)/pip install --quiet --constraint envs/constraints.txt --editable '.[dev,slurm,xtb]'
 	touch $@
 
 lock:

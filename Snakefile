@@ -22,6 +22,7 @@ rule all:
         "<results>/report.html",
         structures,  # named here too: one that was deleted is made again
         trajectories,
+        twins,
 
 
 include: "workflow/rules/select.smk"

@@ -101,9 +101,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--smiles", required=True, help="SMILES of the compound")
     path(sub, "output", text="structure file to write (.h5)")
 
-    sub = stage("simulate", _simulate, ("simulate", "reference"), "Run one NVE reference trajectory.")
+    sub = stage("simulate", _simulate, ("simulate", "reference"), "Run one reference trajectory.")
     path(sub, "structure", text="structure file from `mdstride relax`")
     sub.add_argument("--replica", type=int, required=True, help="number of the replica, from 0")
+    sub.add_argument(
+        "--twin-of", type=Path, metavar="PATH", help="trajectory of the same replica, to start beside it (1e-3 Å away)"
+    )
+    path(sub, "state", text="folder from which an interrupted run goes on; removed at the end")
     path(sub, "output", text="trajectory to write (.h5md)")
 
     sub = stage(
@@ -183,7 +187,9 @@ def _simulate(options: argparse.Namespace, settings: Settings) -> None:
         settings["reference"],
         structure=options.structure,
         replica=options.replica,
+        state=options.state,
         output=options.output,
+        twin_of=options.twin_of,
     )
 
 

@@ -140,6 +140,8 @@ def _contradictions(config: Config) -> Iterator[str]:
         low, high = config.get(section, {}).get(key, (0, 1))
         if low >= high:
             yield f"{section}.{key}: the first value ({low}) must be below the second ({high})"
+    if "plan" in config and config["plan"]["twins"] > config["plan"]["replicas"]:
+        yield f"plan.twins: {config['plan']['twins']} are more than the {config['plan']['replicas']} replicas"
     if "library" in config:
         source, path = config["library"]["source"], config["library"]["path"]
         if path is None and source in ("csv", "smi", "pubchem-bulk"):

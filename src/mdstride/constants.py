@@ -20,3 +20,6 @@ HARTREE = 27.211386245988
 
 KJ_PER_MOL = 96.48533212
 """1 eV in kJ/mol."""
+
+LIGHT = 2.99792458e-5
+"""Speed of light in cm/fs: a frequency in cm-1 times this is one in 1/fs."""

@@ -12,11 +12,12 @@ class Progress:
     """
 
     def __init__(
-        self, label: str, total: int, unit: str, *, interval: float = 5.0, stream: TextIO | None = None
+        self, label: str, total: int, unit: str, *, done: int = 0, interval: float = 5.0, stream: TextIO | None = None
     ) -> None:
+        """`done` units were finished before, by a run that this one goes on with; they do not count for the rate."""
         self.label, self.total, self.unit, self.interval = label, total, unit, interval
         self.stream = stream or sys.stderr
-        self.done = 0
+        self.done = self.before = done
         self.start = self.last = time.monotonic()
 
     @property
@@ -42,7 +43,7 @@ class Progress:
 
     def _print(self, now: float, note: str) -> None:
         elapsed = max(now - self.start, 1e-9)
-        rate = self.done / elapsed
+        rate = (self.done - self.before) / elapsed
         left = (self.total - self.done) / rate if rate > 0 else float("inf")
         share = 100.0 * self.done / self.total if self.total else 100.0
         ending = f"{duration(left)} left" if self.done < self.total else f"took {duration(elapsed)}"

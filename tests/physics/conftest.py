@@ -9,9 +9,9 @@ from ase.data import atomic_masses
 from mdstride.engines import Engine, make_engine
 from mdstride.formats.structure import Structure, read_structure
 from mdstride.relax.stage import relax_compound
+from mdstride.rigid import centred
 from mdstride.simulate.equilibrate import equilibrate
 from mdstride.simulate.integrate import State, kinetic_energy
-from mdstride.simulate.velocities import centred
 
 CONFIG = Path(__file__).parents[2] / "config.yaml"
 MOLECULES = {

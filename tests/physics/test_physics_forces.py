@@ -66,5 +66,5 @@ def test_overlapping_atoms_have_a_clear_reason(hot_ethanol):
     ethanol, state = hot_ethanol
     positions = state.positions.copy()
     positions[1] = positions[0]
-    with pytest.raises(EngineError, match="Too close interatomic distances"):
+    with pytest.raises(EngineError, match="atoms 1 and 2 overlap"):
         ethanol.engine.compute(positions)

@@ -9,7 +9,7 @@ import pytest
 from ase.md.verlet import VelocityVerlet
 from physics_helpers import Springs, shadow_energy
 
-from mdstride.relax.stage import EngineCalculator
+from mdstride.relax.minimise import EngineCalculator
 from mdstride.simulate.integrate import FORGET_EVERY, propagate
 
 DRIFT = 0.05  # meV/atom/ps

@@ -6,8 +6,9 @@ from ase.data import atomic_masses
 from scipy import stats
 
 from mdstride.constants import BOLTZMANN
+from mdstride.rigid import centred, rigid_motions
 from mdstride.simulate.integrate import kinetic_energy
-from mdstride.simulate.velocities import centred, internal_degrees, rigid_motions, thermal_velocities
+from mdstride.simulate.velocities import internal_degrees, thermal_velocities
 
 TEMPERATURE = 300.0
 DRAWS = 4000

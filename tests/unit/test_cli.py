@@ -50,7 +50,7 @@ def test_training_needs_only_torch_numpy_h5py_safetensors():
 
 def test_user_errors_are_one_line(tmp_path, capsys):
     status = cli.main(
-        ["simulate", "--config", str(tmp_path / "none.yaml"), "--structure", "s", "--replica", "0", "--output", "o"]
+        ["relax", "--config", str(tmp_path / "none.yaml"), "--id", "A", "--smiles", "C", "--output", "o"]
     )
     lines = capsys.readouterr().err.splitlines()
     assert status == 1
@@ -67,7 +67,8 @@ def test_a_missing_section_is_named(tmp_path, capsys):
 
 
 def test_a_missing_input_is_named(tmp_path, capsys):
-    arguments = ["--structure", str(tmp_path / "absent.h5"), "--replica", "0", "--output", str(tmp_path / "out.h5md")]
+    arguments = ["--structure", str(tmp_path / "absent.h5"), "--replica", "0"]
+    arguments += ["--state", str(tmp_path / "state"), "--output", str(tmp_path / "out.h5md")]
     status = cli.main(["simulate", "--config", str(ROOT / "config.yaml"), *arguments])
     assert status == 1
     assert "absent.h5: no such file" in capsys.readouterr().err

@@ -81,3 +81,8 @@ def structures(wildcards):
 def trajectories(wildcards):
     replicas = range(config["plan"]["replicas"])
     return [f"{OUT}/trajectories/{id}/{replica}.h5md" for id in selected() for replica in replicas]
+
+
+def twins(wildcards):
+    replicas = range(config["plan"]["twins"])
+    return [f"{OUT}/trajectories/{id}/{replica}.twin.h5md" for id in selected() for replica in replicas]

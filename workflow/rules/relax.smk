@@ -17,7 +17,7 @@ rule relax:
     params:
         config=sections("relax", "reference"),
         smiles=lambda wildcards: selected()[wildcards.id],
-        source=source_hash("relax", "engines", "bonds.py"),
+        source=source_hash("relax", "engines", "bonds.py", "constants.py", "rigid.py"),
     shell:
-        "python -m mdstride relax --config {params.config:q} --id {wildcards.id:q} --smiles {params.smiles:q} "
+        "OMP_NUM_THREADS=1 python -m mdstride relax --config {params.config:q} --id {wildcards.id:q} --smiles {params.smiles:q} "
         "--output {output:q} > {log:q} 2>&1"

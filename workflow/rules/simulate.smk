@@ -15,7 +15,35 @@ rule simulate:
         runtime=240,
     params:
         config=sections("simulate", "reference"),
-        source=source_hash("simulate", "engines", "bonds.py", "constants.py"),
+        # undeclared, so that Snakemake leaves it alone and an interrupted trajectory goes on
+        state=f"{OUT}/state/trajectories/{{id}}/{{replica}}",
+        source=source_hash("simulate", "engines", "bonds.py", "constants.py", "rigid.py"),
     shell:
-        "python -m mdstride simulate --config {params.config:q} --structure {input:q} "
-        "--replica {wildcards.replica:q} --output {output:q} > {log:q} 2>&1"
+        "OMP_NUM_THREADS=1 python -m mdstride simulate --config {params.config:q} --structure {input:q} --replica {wildcards.replica:q} "
+        "--state {params.state:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule twin:
+    input:
+        structure="<results>/structures/{id}.h5",
+        original="<results>/trajectories/{id}/{replica}.h5md",
+    output:
+        "<results>/trajectories/{id}/{replica}.twin.h5md",
+    log:
+        "<logs>/twin/{id}/{replica}.log",
+    benchmark:
+        "<benchmarks>/twin/{id}/{replica}.tsv"
+    conda:
+        "../../envs/mdstride.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        config=sections("simulate", "reference"),
+        state=f"{OUT}/state/trajectories/{{id}}/{{replica}}.twin",
+        source=source_hash("simulate", "engines", "bonds.py", "constants.py", "rigid.py"),
+    shell:
+        "OMP_NUM_THREADS=1 python -m mdstride simulate --config {params.config:q} --structure {input.structure:q} "
+        "--replica {wildcards.replica:q} --twin-of {input.original:q} "
+        "--state {params.state:q} --output {output:q} > {log:q} 2>&1"

@@ -59,7 +59,7 @@ def card_text(dataset: Dataset, rows: list[dict[str, Any]]) -> str:
     reference = dataset.settings["reference"]
     return CARD.format(
         count=len(compounds),
-        method=reference["method"],
+        method=reference["calculator"] or reference["method"],
         engine=reference["engine"],
         accuracy=reference["accuracy"],
         trajectories=len(replicas),

@@ -1,4 +1,4 @@
-"""structures/{id}.h5: the relaxed minimum of one compound, or the reason why there is none."""
+"""structures/{id}.h5: the minimum of one compound with its normal modes, or the reason why there is none."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,14 +9,18 @@ import numpy as np
 
 from mdstride.errors import InputError
 from mdstride.formats import hdf5
-from mdstride.formats.provenance import SCHEMA_VERSION
 
 KIND = "mdstride structure"
+
+VERSION = "2"
+"""Of this kind of file. 2: masses, frequencies and modes."""
+
+UNITS = {"energy": "eV", "positions": "Å", "masses": "amu", "frequencies": "cm-1", "modes": "1"}
 
 
 @dataclass(frozen=True)
 class Structure:
-    """A compound's geometry with its bond graph. A failed relaxation has `failure` set and empty arrays."""
+    """A compound's minimum with bonds and normal modes. A failed relaxation has `failure` set and empty arrays."""
 
     id: str
     """InChIKey."""
@@ -36,6 +40,14 @@ class Structure:
     """[N, 3] Å, float64."""
     bonds: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     """[M, 2] indices of bonded atoms, each pair once, smaller index first, sorted."""
+    masses: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """[N] amu, of the modes."""
+    frequencies: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """[M] cm-1, ascending; M = 3N - 6, or 3N - 5 if linear. Imaginary ones, below the limit of the relaxation, are
+    negative."""
+    modes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3)))
+    """[M, N, 3], dimensionless, orthonormal in mass-weighted coordinates: amplitude q of mode k displaces atom i by
+    q modes[k, i] / sqrt(masses[i])."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Level of theory, seeds, convergence: what it takes to make it again."""
     software: dict[str, str] = field(default_factory=dict)
@@ -44,25 +56,26 @@ class Structure:
 def write_structure(path: Path | str, structure: Structure) -> None:
     """Write one structure file atomically."""
     with hdf5.create(path) as file:
-        file.attrs["kind"], file.attrs["schema_version"] = KIND, SCHEMA_VERSION
+        file.attrs["kind"], file.attrs["schema_version"] = KIND, VERSION
         for name in ("id", "smiles", "failure", "mapped_smiles", "charge", "multiplicity"):
             file.attrs[name] = getattr(structure, name)
         file.attrs["settings"] = json.dumps(structure.settings, sort_keys=True)
         file.attrs["software"] = json.dumps(structure.software, sort_keys=True)
-        hdf5.put(file, "energy", structure.energy, unit="eV")
         hdf5.put(file, "atomic_numbers", structure.atomic_numbers, dtype=np.int64)
-        hdf5.put(file, "positions", structure.positions, unit="Å", dtype=np.float64)
         hdf5.put(file, "bonds", structure.bonds, dtype=np.int64)
+        for name, unit in UNITS.items():
+            hdf5.put(file, name, getattr(structure, name), unit=unit, dtype=np.float64)
 
 
 def read_structure(path: Path | str) -> Structure:
-    """Read one structure file, refusing any other kind of file."""
+    """Read one structure file, refusing any other kind of file, other units and arrays that do not fit each other."""
     with hdf5.open_checked(path) as file:
-        if file.attrs.get("kind") != KIND or file.attrs.get("schema_version") != SCHEMA_VERSION:
+        if file.attrs.get("kind") != KIND or file.attrs.get("schema_version") != VERSION:
             raise InputError(f"{path}: not a structure file of this version; make it again with `mdstride relax`")
-        if file["positions"].attrs["unit"] != "Å" or file["energy"].attrs["unit"] != "eV":
-            raise InputError(f"{path}: positions must be in Å and the energy in eV; make it again")
-        return Structure(
+        for name, unit in UNITS.items():
+            if file[name].attrs.get("unit") != unit:
+                raise InputError(f"{path}: {name} must be in {unit}, not {file[name].attrs.get('unit')}; make it again")
+        structure = Structure(
             id=str(file.attrs["id"]),
             smiles=str(file.attrs["smiles"]),
             failure=str(file.attrs["failure"]),
@@ -73,6 +86,28 @@ def read_structure(path: Path | str) -> Structure:
             atomic_numbers=file["atomic_numbers"][()],
             positions=file["positions"][()],
             bonds=file["bonds"][()],
+            masses=file["masses"][()],
+            frequencies=file["frequencies"][()],
+            modes=file["modes"][()],
             settings=json.loads(file.attrs["settings"]),
             software=json.loads(file.attrs["software"]),
         )
+    _check_shapes(structure, path)
+    return structure
+
+
+def _check_shapes(structure: Structure, path: Path | str) -> None:
+    """Raise InputError unless the arrays describe one molecule, or none after a failure."""
+    atoms, modes = len(structure.atomic_numbers), len(structure.frequencies)
+    shapes = {"positions": (atoms, 3), "masses": (atoms,), "frequencies": (modes,), "modes": (modes, atoms, 3)}
+    for name, shape in shapes.items():
+        array = getattr(structure, name)
+        if array.shape != shape or not np.isfinite(array).all():
+            raise InputError(f"{path}: {name} must have the shape {shape} and be finite; make it again")
+    if structure.failure:
+        if atoms or modes:
+            raise InputError(
+                f"{path}: {modes} normal modes do not fit {atoms} atoms of a failed relaxation; make it again"
+            )
+    elif modes not in (3 * atoms - 6, 3 * atoms - 5):
+        raise InputError(f"{path}: {modes} normal modes do not fit {atoms} atoms; make it again")

@@ -1,4 +1,4 @@
-"""From a SMILES to a first geometry: ETKDG conformers, of which the one lowest in force-field energy is kept."""
+"""From a SMILES to first geometries: ETKDG conformers, each at a minimum of a force field."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ LONGEST_SMILES = 300
 """Characters; RDKit does not survive every long chain."""
 
 FORCE_FIELD_STEPS = 2000
-"""Minimiser steps per conformer; a conformer that needs more is used as it is, since GFN2-xTB relaxes it anyway."""
+"""Minimiser steps per conformer; a conformer that needs more is used as it is."""
 
 
 class RelaxFailure(Exception):
@@ -37,7 +37,8 @@ def parse(smiles: str, compound_id: str) -> Chem.Mol:
 
 
 def embed(molecule: Chem.Mol, *, conformers: int, seed: int) -> tuple[np.ndarray, str]:
-    """Positions [N, 3] in Å of the lowest conformer, and the force field: MMFF94, or UFF where MMFF94 lacks parameters.
+    """Positions [C, N, 3] in Å of at most `conformers` conformers, and the force field whose minima they are: MMFF94,
+    or UFF where MMFF94 lacks parameters.
 
     Embedding: ETKDGv3, Wang et al., J. Chem. Inf. Model. 60, 2044 (2020), doi:10.1021/acs.jcim.0c00025. It keeps the
     stereochemistry that the SMILES fixes. Raises RelaxFailure.
@@ -50,14 +51,13 @@ def embed(molecule: Chem.Mol, *, conformers: int, seed: int) -> tuple[np.ndarray
         raise RelaxFailure("no conformer could be embedded (ETKDGv3)")
     if rdForceFieldHelpers.MMFFHasAllMoleculeParams(embedded):
         name = "MMFF94"
-        results = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(embedded, numThreads=1, maxIters=FORCE_FIELD_STEPS)
+        rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(embedded, numThreads=1, maxIters=FORCE_FIELD_STEPS)
     elif rdForceFieldHelpers.UFFHasAllMoleculeParams(embedded):
         name = "UFF"
-        results = rdForceFieldHelpers.UFFOptimizeMoleculeConfs(embedded, numThreads=1, maxIters=FORCE_FIELD_STEPS)
+        rdForceFieldHelpers.UFFOptimizeMoleculeConfs(embedded, numThreads=1, maxIters=FORCE_FIELD_STEPS)
     else:
         raise RelaxFailure("neither MMFF94 nor UFF has parameters for all atoms")
-    lowest = int(np.argmin([energy for _, energy in results]))
-    return embedded.GetConformers()[lowest].GetPositions(), name
+    return np.array([conformer.GetPositions() for conformer in embedded.GetConformers()]), name
 
 
 def mapped_smiles(molecule: Chem.Mol) -> str:

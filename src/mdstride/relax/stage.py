@@ -1,19 +1,19 @@
-"""Relax one compound: SMILES to GFN2-xTB minimum, whose bonds and stereochemistry must be those of the SMILES."""
+"""Relax one compound: SMILES to a minimum of the reference method with its normal modes.
+
+Its bonds and stereochemistry must be those of the SMILES.
+"""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
-from ase.optimize import LBFGS
+from ase.data import atomic_masses
 from rdkit import Chem
 
 from mdstride.bonds import bonded_pairs
-from mdstride.engines import Engine, EngineError, make_engine
+from mdstride.engines import EngineError, engine_version, make_engine
 from mdstride.formats.provenance import software
 from mdstride.formats.structure import Structure, write_structure
-from mdstride.progress import Progress
 from mdstride.relax.embed import (
     RelaxFailure,
     bond_graph,
@@ -24,9 +24,8 @@ from mdstride.relax.embed import (
     mapped_smiles,
     parse,
 )
-
-LONGEST_STEP = 0.1
-"""Å that an atom may move in one optimiser step."""
+from mdstride.relax.minimise import LONGEST_STEP
+from mdstride.relax.search import find_minimum, lowest
 
 
 def relax_compound(
@@ -44,12 +43,12 @@ def relax_compound(
         structures/{id}.h5, see mdstride.formats.structure.
 
     Raises InputError for a SMILES that is not valid or not this compound. Everything that can go wrong with a valid
-    compound (embedding, SCC, convergence, another bond graph or stereoisomer) goes into `Structure.failure`.
+    compound (embedding, SCC, convergence, a saddle point, another bond graph or isomer) goes into `Structure.failure`.
     """
     molecule = parse(smiles, compound_id)
     charge, multiplicity = charge_and_multiplicity(molecule)
     record: dict[str, Any] = {"id": compound_id, "smiles": smiles, "charge": charge, "multiplicity": multiplicity}
-    record["software"] = software("ase", "numpy", "rdkit", reference["engine"])
+    record["software"] = software("ase", "numpy", "rdkit") | engine_version(reference)
     record["settings"] = {"relax": settings, "reference": reference}
     try:
         structure = Structure(**record | _minimum(molecule, charge, multiplicity, settings, reference, compound_id))
@@ -71,78 +70,37 @@ def _minimum(
     if len(numbers) < 2:
         raise RelaxFailure("a single atom has no internal motion")
     engine = make_engine(reference, numbers.tolist(), charge, multiplicity)
-    start, force_field = embed(molecule, conformers=settings["conformers"], seed=settings["seed"])
-    progress = Progress(f"relax {compound_id}", settings["max_steps"], "steps at most")
-    relaxed = minimise(
-        engine, numbers, start, max_force=settings["max_force"], max_steps=settings["max_steps"], progress=progress
-    )
-    bonds = bond_graph(molecule)
-    _check_bonds(molecule, bonds, bonded_pairs(numbers, relaxed["positions"], settings["bond_factor"]))
-    if lost := lost_stereo(molecule, relaxed["positions"]):
-        raise RelaxFailure(f"relaxes to another stereoisomer: {', '.join(lost)} differ from the SMILES")
+    conformers, force_field = embed(molecule, conformers=settings["conformers"], seed=settings["seed"])
+    chosen = lowest(engine, conformers)
+    bonds, masses = bond_graph(molecule), atomic_masses[numbers]
+
+    def check(positions: np.ndarray) -> None:
+        _check_bonds(molecule, bonds, bonded_pairs(numbers, positions, settings["bond_factor"]))
+        if lost := lost_stereo(molecule, positions):
+            raise RelaxFailure(f"relaxes to another stereoisomer: {', '.join(lost)} differ from the SMILES")
+
+    found = find_minimum(engine, numbers, masses, conformers[chosen], settings, check=check, label=compound_id)
     return {
         "mapped_smiles": mapped_smiles(molecule),
         "atomic_numbers": numbers,
-        "positions": relaxed["positions"],
-        "energy": relaxed["energy"],
+        "masses": masses,
+        "positions": found.relaxed.positions,
+        "energy": found.relaxed.energy,
         "bonds": bonds,
+        "frequencies": found.vibrations.frequencies,
+        "modes": found.vibrations.modes,
         "settings": {
             "relax": settings,
             "reference": reference,
             "force_field": force_field,
-            "optimiser": f"LBFGS, maxstep {LONGEST_STEP} Å",
-            "steps": relaxed["steps"],
-            "largest_force": relaxed["largest_force"],
+            "start": f"lowest in reference energy of {len(conformers)} ETKDGv3 conformers minimised by {force_field}",
+            "optimiser": f"BFGS, maxstep {LONGEST_STEP} Å",
+            "steps": found.relaxed.steps,
+            "largest_force": found.relaxed.largest_force,
+            "escapes": found.escapes,
+            "hessian_asymmetry": found.vibrations.asymmetry,
         },
     }
-
-
-def minimise(
-    engine: Engine,
-    atomic_numbers: np.ndarray,
-    positions: np.ndarray,
-    *,
-    max_force: float,
-    max_steps: int,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Relax until no atom feels more than `max_force` (eV/Å): positions [N, 3] Å centred on the mean, energy (eV),
-    steps, and the largest force left (eV/Å).
-
-    Raises RelaxFailure when `max_steps` are not enough, EngineError when the engine has no result.
-    """
-    atoms = Atoms(atomic_numbers, positions)
-    atoms.calc = EngineCalculator(engine)
-    optimiser = LBFGS(atoms, logfile=None, maxstep=LONGEST_STEP)  # type: ignore[arg-type]  # None: no log
-    if progress is not None:
-        optimiser.attach(progress.update)
-    converged = optimiser.run(fmax=max_force, steps=max_steps)
-    engine.forget()  # so that the stored energy depends on the stored positions alone
-    energy, forces = engine.compute(atoms.positions)
-    largest = float(np.linalg.norm(forces, axis=1).max())
-    if not converged:
-        raise RelaxFailure(f"not converged in {max_steps} steps: largest force {largest:.3g} eV/Å, limit {max_force:g}")
-    return {
-        "positions": atoms.positions - atoms.positions.mean(0),
-        "energy": energy,
-        "steps": int(optimiser.nsteps),
-        "largest_force": largest,
-    }
-
-
-class EngineCalculator(Calculator):
-    """Lets ASE's optimisers call an engine."""
-
-    implemented_properties = ["energy", "forces"]  # noqa: RUF012 - ASE's own convention
-
-    def __init__(self, engine: Engine) -> None:
-        super().__init__()
-        self.engine = engine
-
-    def calculate(self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
-        """Energy and forces in ASE's units, which are eV and eV/Å as well."""
-        super().calculate(atoms, properties, system_changes)
-        self.results["energy"], self.results["forces"] = self.engine.compute(atoms.positions)
 
 
 def _check_bonds(molecule: Chem.Mol, expected: np.ndarray, found: np.ndarray) -> None:

@@ -19,7 +19,7 @@ up to a bounded oscillation of order dt^2.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -66,17 +66,18 @@ def propagate(
     masses: np.ndarray,
     timestep: float,
     steps: int,
-    rescale: Callable[[float], float] | None = None,
+    done: int = 0,
+    thermostat: Callable[[State], State] | None = None,
 ) -> Iterator[State]:
-    """The states after each of `steps` steps: NVE, or with a thermostat.
+    """The states after steps `done` + 1 to `steps`, from the state after step `done`: NVE, or with a thermostat.
 
-    `rescale` gives the factor on the velocities from the kinetic energy (eV) after each step, see thermostat.py.
+    A run that goes on at a multiple of FORGET_EVERY steps, with the thermostat's random generator as it was then, is
+    bit-identical to one that never stopped.
     """
-    for step in range(steps):
+    for step in range(done, steps):
         if step % FORGET_EVERY == 0:
             engine.forget()
         state = verlet_step(state, engine=engine, masses=masses, timestep=timestep)
-        if rescale is not None:
-            factor = rescale(kinetic_energy(state.velocities, masses))
-            state = replace(state, velocities=factor * state.velocities)
+        if thermostat is not None:
+            state = thermostat(state)
         yield state

@@ -1,26 +1,47 @@
-"""Simulate one replica of one compound: a thermal start, equilibration, stored NVE production, a verdict."""
+"""Simulate one replica of one compound: a thermal start, equilibration, stored production, a verdict."""
 
 import hashlib
+import json
+import math
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase.data import atomic_masses
 
 from mdstride.constants import BOLTZMANN
-from mdstride.engines import EngineError, make_engine
-from mdstride.formats.h5md import Trajectory, write_trajectory
-from mdstride.formats.provenance import software
+from mdstride.engines import EngineError, engine_version, make_engine
+from mdstride.formats.h5md import Trajectory, read_trajectory, write_trajectory
+from mdstride.formats.provenance import sha256, software, source_hash
+from mdstride.formats.restart import Restart, RestartFolder
 from mdstride.formats.structure import Structure, read_structure
+from mdstride.interrupt import told_to_stop
 from mdstride.progress import Progress
-from mdstride.simulate.equilibrate import REDRAW_EVERY, equilibrate
-from mdstride.simulate.integrate import FORGET_EVERY, State, kinetic_energy, propagate
-from mdstride.simulate.velocities import centred, internal_degrees, without_rigid_motion
-from mdstride.simulate.verdict import BondWatch, BrokenBondError, figures, judge
+from mdstride.rigid import centred
+from mdstride.simulate.equilibrate import REDRAW_EVERY
+from mdstride.simulate.events import events
+from mdstride.simulate.integrate import FORGET_EVERY, State, kinetic_energy
+from mdstride.simulate.run import Plan, Run, at_rest, make_plan
+from mdstride.simulate.velocities import internal_degrees, without_rigid_motion
+from mdstride.simulate.verdict import BondWatch, BrokenBondError, figures, judge, net_motion
+
+SOURCES = ("simulate", "engines", "bonds.py", "constants.py", "rigid.py")
+"""Parts of the package behind the numbers of a trajectory."""
+
+TWIN_DISPLACEMENT = 1e-3
+"""Å, rms over the atoms, by which the start of a twin differs."""
 
 
 def simulate_replica(
-    settings: dict[str, Any], reference: dict[str, Any], *, structure: Path, replica: int, output: Path
+    settings: dict[str, Any],
+    reference: dict[str, Any],
+    *,
+    structure: Path,
+    replica: int,
+    state: Path,
+    output: Path,
+    twin_of: Path | None = None,
 ) -> None:
     """Write the trajectory file of one replica, with the verdict on it.
 
@@ -32,27 +53,147 @@ def simulate_replica(
         structures/{id}.h5. If its relaxation failed, the trajectory has no frames and the same reason.
     replica
         Number of the replica; it decides the random numbers together with the seed and the InChIKey.
+    state
+        Folder from which an interrupted run goes on; it is removed at the end.
     output
         trajectories/{id}/{replica}.h5md, see mdstride.formats.h5md.
+    twin_of
+        The trajectory of the same replica, whose start, slightly displaced, is that of this one. How fast the two part
+        is a bound on what any forecast can reach.
 
-    Raises InputError when the structure file cannot be read. What goes wrong in the dynamics (SCC, a broken bond,
-    drift) is in the verdict, and the frames before it are kept.
+    Raises InputError when an input cannot be read. What goes wrong in the dynamics (SCC, a broken bond, drift) is tried
+    again as `settings["retry"]` says; then it is in the verdict, and the frames before it are kept. SIGTERM saves the
+    state and ends with SystemExit.
     """
-    minimum = read_structure(structure)
-    masses = atomic_masses[minimum.atomic_numbers]
-    frames: list[tuple[int, State]] = []
-    stopped = minimum.failure or _run(minimum, masses, settings, reference, replica, frames)
-    arrays = _arrays(frames, masses, settings["timestep"])
+    original = None if twin_of is None else read_trajectory(twin_of)
+    job = Job(read_structure(structure), settings, reference, replica, original)
+    folder = RestartFolder(state, _fingerprint(job, [structure] if twin_of is None else [structure, twin_of]))
+    trajectory = _trajectory(job, _plan(job, 0), [], job.failure, []) if job.failure else _attempts(job, folder)
+    write_trajectory(output, trajectory)
+    folder.clear()
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the trajectory is of."""
+
+    minimum: Structure
+    settings: dict[str, Any]
+    reference: dict[str, Any]
+    replica: int
+    original: Trajectory | None
+    """Of which it is the twin."""
+
+    @property
+    def masses(self) -> np.ndarray:
+        """[N] amu."""
+        return self.minimum.masses
+
+    @property
+    def failure(self) -> str:
+        """Why it cannot start, or empty."""
+        if self.original is not None and not self.original.verdict["passed"]:
+            return f"the trajectory it is the twin of failed: {self.original.verdict['reason']}"
+        return self.minimum.failure
+
+
+def random_generator(seed: int, compound_id: str, replica: int, *more: int) -> np.random.Generator:
+    """Random numbers that belong to this seed, compound and replica, whatever else is in the run."""
+    name = int.from_bytes(hashlib.sha256(compound_id.encode()).digest()[:16], "little")
+    return np.random.default_rng(np.random.SeedSequence([seed, name, replica, *more]))
+
+
+def _attempts(job: Job, folder: RestartFolder) -> Trajectory:
+    """The first attempt that passes, or the last one."""
+    restart = folder.load()
+    tried: list[str] = [] if restart is None else restart.values["tried"]
+    most = 0 if job.original is not None else job.settings["retry"]["attempts"]
+    while True:
+        plan = _plan(job, len(tried))
+        frames, stopped = _attempt(job, plan, folder, restart, tried)
+        trajectory = _trajectory(job, plan, frames, stopped, tried)
+        if trajectory.verdict["passed"] or len(tried) >= most:
+            return trajectory
+        tried = [*tried, trajectory.verdict["reason"]]
+        sys.stderr.write(f"simulate {job.minimum.id}/{job.replica}: {tried[-1]}; trying again\n")
+        folder.clear()
+        restart = None
+
+
+def _plan(job: Job, attempt: int) -> Plan:
+    if job.original is not None:
+        return make_plan(job.settings, halved=job.original.parameters["halved"])
+    return make_plan(job.settings, halved=attempt if job.settings["retry"]["change"] == "timestep" else 0)
+
+
+def _attempt(
+    job: Job, plan: Plan, folder: RestartFolder, restart: Restart | None, tried: list[str]
+) -> tuple[list[tuple[int, State]], str]:
+    """The frames, by step, and why the attempt stopped early, or ""."""
+    try:
+        run = _start(job, plan, len(tried))
+    except EngineError as error:
+        return [], f"{error} (start)"
+    if restart is not None:
+        run.restore(restart)
+    progress = Progress(f"simulate {job.minimum.id}/{job.replica}", plan.total, "steps", done=run.done)
+    try:
+        with told_to_stop() as told:
+            run.go(folder, tried, progress, told)
+    except (EngineError, BrokenBondError) as error:
+        step = progress.done + 1 - plan.equilibration
+        phase = f"production step {step}" if step > 0 else f"equilibration step {progress.done + 1}"
+        return run.frames, f"{error} ({phase})"
+    progress.close(f"{plan.total * plan.timestep / 1000:.2f} ps")
+    return run.frames, ""
+
+
+def _start(job: Job, plan: Plan, attempt: int) -> Run:
+    """The run before its first step: from the minimum, or for a twin from the displaced start of the original."""
+    minimum, masses = job.minimum, job.masses
+    engine = make_engine(job.reference, minimum.atomic_numbers.tolist(), minimum.charge, minimum.multiplicity)
+    watch = BondWatch(minimum.atomic_numbers, minimum.bonds, job.settings["limits"], plan.timestep)
+    other_seed = [attempt] if attempt and job.settings["retry"]["change"] == "seed" else []
+    generator = random_generator(job.settings["seed"], minimum.id, job.replica, *other_seed)
+    if job.original is None:
+        positions = centred(minimum.positions, masses)
+        velocities, done = np.zeros_like(positions), 0
+    else:
+        positions, velocities = job.original.positions[0], job.original.velocities[0]
+        displacement = generator.standard_normal(positions.shape)
+        displacement = without_rigid_motion(displacement, positions, masses)  # a twin that is only turned never parts
+        positions = positions + TWIN_DISPLACEMENT / np.sqrt(np.mean(np.sum(displacement**2, axis=1))) * displacement
+        done = plan.equilibration
+    energy, forces = engine.compute(positions)
+    state = State(positions, velocities, forces, energy)
+    if done:
+        state = at_rest(state, masses)
+    return Run(plan, state, engine=engine, masses=masses, watch=watch, generator=generator, done=done)
+
+
+def _trajectory(job: Job, plan: Plan, frames: list[tuple[int, State]], stopped: str, tried: list[str]) -> Trajectory:
+    """The frames with their verdict."""
+    minimum, masses, settings = job.minimum, job.masses, job.settings
+    arrays = _arrays(frames, masses, plan.timestep)
+    seen = {name: arrays[name] for name in ("time", "positions")}
     found = figures(
+        **seen,
         atomic_numbers=minimum.atomic_numbers,
         bonds=minimum.bonds,
-        time=arrays["time"],
         total_energy=arrays["potential_energy"] + arrays["kinetic_energy"],
         temperature=arrays["temperature"],
-        positions=arrays["positions"],
         forces=arrays["forces"],
+        target=settings["temperature"] if plan.nvt else None,
     )
-    trajectory = Trajectory(
+    found |= net_motion(
+        masses=masses,
+        positions=arrays["positions"],
+        velocities=arrays["velocities"],
+        temperature=settings["temperature"],
+    )
+    break_factor = settings["limits"]["break_factor"]
+    found |= events(**seen, atomic_numbers=minimum.atomic_numbers, bonds=minimum.bonds, break_factor=break_factor)
+    return Trajectory(
         id=minimum.id,
         mapped_smiles=minimum.mapped_smiles,
         charge=minimum.charge,
@@ -61,72 +202,10 @@ def simulate_replica(
         masses=masses,
         bonds=minimum.bonds,
         **arrays,
-        parameters=_parameters(minimum, settings, reference, replica),
-        verdict=judge(found, settings["limits"], stopped),
-        software=software("ase", "numpy", reference["engine"]),
+        parameters=_parameters(job, plan, len(tried)),
+        verdict=judge(found, settings["limits"], stopped) | {"tried": tried},
+        software=software("ase", "numpy") | engine_version(job.reference),
     )
-    write_trajectory(output, trajectory)
-
-
-def random_generator(seed: int, compound_id: str, replica: int) -> np.random.Generator:
-    """Random numbers that belong to this seed, compound and replica, whatever else is in the run."""
-    name = int.from_bytes(hashlib.sha256(compound_id.encode()).digest()[:16], "little")
-    return np.random.default_rng(np.random.SeedSequence([seed, name, replica]))
-
-
-def _run(
-    minimum: Structure,
-    masses: np.ndarray,
-    settings: dict[str, Any],
-    reference: dict[str, Any],
-    replica: int,
-    frames: list[tuple[int, State]],
-) -> str:
-    """Equilibrate and produce; append (step, state) to `frames` as they come. Returns why it stopped early, or ""."""
-    timestep, stride = settings["timestep"], settings["stride"]
-    equilibration = max(1, round(1000 * settings["equilibration"] / timestep))
-    production = round(1000 * settings["production"] / timestep) // stride * stride
-    generator = random_generator(settings["seed"], minimum.id, replica)
-    watch = BondWatch(minimum.atomic_numbers, minimum.bonds, settings["limits"], timestep)
-    progress = Progress(f"simulate {minimum.id}/{replica}", equilibration + production, "steps")
-
-    def count(state: State) -> None:
-        watch.check(state.positions)
-        progress.update(note=f"{progress.done * timestep / 1000:.2f} ps")
-
-    try:
-        engine = make_engine(reference, minimum.atomic_numbers.tolist(), minimum.charge, minimum.multiplicity)
-        fixed: dict[str, Any] = {"engine": engine, "masses": masses, "timestep": timestep}
-        positions = centred(minimum.positions, masses)
-        energy, forces = engine.compute(positions)
-        state = start = State(positions, np.zeros_like(positions), forces, energy)
-        for state in equilibrate(
-            start,
-            **fixed,
-            steps=equilibration,
-            temperature=settings["temperature"],
-            thermostat_time=settings["thermostat_time"],
-            generator=generator,
-        ):
-            count(state)
-        first = _at_rest(state, masses)
-        frames.append((0, first))
-        for step, state in enumerate(propagate(first, **fixed, steps=production), start=1):
-            count(state)
-            if step % stride == 0:
-                frames.append((step, state))
-    except (EngineError, BrokenBondError) as error:
-        step = progress.done + 1
-        phase = f"equilibration step {step}" if step <= equilibration else f"production step {step - equilibration}"
-        return f"{error} ({phase})"
-    progress.close(f"{progress.done * timestep / 1000:.2f} ps")
-    return ""
-
-
-def _at_rest(state: State, masses: np.ndarray) -> State:
-    """The state without what rounding and SCC noise left of momentum and angular momentum, centred on its mass."""
-    positions = centred(state.positions, masses)
-    return State(positions, without_rigid_motion(state.velocities, positions, masses), state.forces, state.energy)
 
 
 def _arrays(frames: list[tuple[int, State]], masses: np.ndarray, timestep: float) -> dict[str, np.ndarray]:
@@ -147,18 +226,32 @@ def _arrays(frames: list[tuple[int, State]], masses: np.ndarray, timestep: float
     }
 
 
-def _parameters(
-    minimum: Structure, settings: dict[str, Any], reference: dict[str, Any], replica: int
-) -> dict[str, Any]:
+def _parameters(job: Job, plan: Plan, attempt: int) -> dict[str, Any]:
     """What it takes to make the trajectory again."""
+    settings, minimum = job.settings, job.minimum
+    thermostat = {
+        "bussi": "stochastic velocity rescaling (Bussi 2007)",
+        "langevin": "Langevin dynamics (Bussi and Parrinello 2007)",
+    }[settings["thermostat"]]
     return {
-        "replica": replica,
+        "replica": job.replica,
+        "twin": job.original is not None,
         "simulate": settings,
-        "reference": reference,
-        "integrator": "velocity Verlet, NVE",
-        "equilibration": f"stochastic velocity rescaling (Bussi 2007), fresh velocities every {REDRAW_EVERY:g} fs",
+        "reference": job.reference,
+        "timestep": plan.timestep,
+        "stride": plan.stride,
+        "halved": round(math.log2(settings["timestep"] / plan.timestep)),
+        "attempt": attempt,
+        "integrator": f"velocity Verlet, {settings['ensemble'].upper()}",
+        "equilibration": f"{thermostat}, fresh velocities every {REDRAW_EVERY:g} fs",
         "degrees_of_freedom": internal_degrees(len(minimum.atomic_numbers)),
         "guess_dropped_every": FORGET_EVERY,
         "smiles": minimum.smiles,
         "structure": {"settings": minimum.settings, "software": minimum.software},
     }
+
+
+def _fingerprint(job: Job, inputs: list[Path]) -> str:
+    """Stands for all that the trajectory depends on."""
+    parts = [job.settings, job.reference, job.replica, [sha256(path) for path in inputs], source_hash(*SOURCES)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

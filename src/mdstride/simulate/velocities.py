@@ -8,9 +8,7 @@ removing translation and rotation is an orthogonal projection there, and what is
 import numpy as np
 
 from mdstride.constants import BOLTZMANN, KINETIC
-
-LINEAR = 1e-6
-"""Singular value, relative to the largest, below which a rotation moves no atom: the axis of a linear geometry."""
+from mdstride.rigid import rigid_motions
 
 
 def internal_degrees(atoms: int) -> int:
@@ -21,25 +19,6 @@ def internal_degrees(atoms: int) -> int:
     direction (no vibrational angular momentum).
     """
     return 1 if atoms == 2 else max(3 * atoms - 6, 0)
-
-
-def centred(positions: np.ndarray, masses: np.ndarray) -> np.ndarray:
-    """Positions [N, 3] with the centre of mass at the origin."""
-    return positions - masses @ positions / masses.sum()
-
-
-def rigid_motions(positions: np.ndarray, masses: np.ndarray) -> np.ndarray:
-    """Orthonormal basis [6, 3N] (5 if linear) of translation and rotation in mass-weighted coordinates."""
-    root = np.sqrt(masses)[:, None]
-    shifted = centred(positions, masses)
-    axes = np.eye(3)
-    translations = [root * axis for axis in axes]
-    rotations = [root * np.cross(axis, shifted) for axis in axes]
-    basis = []
-    for motions in (translations, rotations):  # orthogonal to each other about the centre of mass
-        _, size, rows = np.linalg.svd(np.reshape(motions, (3, -1)), full_matrices=False)
-        basis.append(rows[size > LINEAR * size[0]])
-    return np.concatenate(basis)
 
 
 def without_rigid_motion(velocities: np.ndarray, positions: np.ndarray, masses: np.ndarray) -> np.ndarray:

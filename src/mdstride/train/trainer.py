@@ -1,11 +1,9 @@
 """The training loop."""
 
 import dataclasses
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import torch
 from torch import nn
 
 from mdstride.errors import InputError
+from mdstride.interrupt import STATUS, told_to_stop
 from mdstride.models.state import State
 from mdstride.progress import Progress
 from mdstride.train.checkpoint import load_checkpoint, save_checkpoint
@@ -69,9 +68,9 @@ class Trainer:
         """Train to the end, resuming from a checkpoint in `folder`; SIGTERM saves one and exits with status 143."""
         steps, every = self.settings["steps"], self.settings["validate_every"]
         self.restore(load_checkpoint(folder, fingerprint))
-        progress = Progress("pretrain", steps * self.settings["batch"], "windows")
-        progress.done = self.reached.step * self.settings["batch"]
-        with termination() as terminated:
+        batch = self.settings["batch"]
+        progress = Progress("pretrain", steps * batch, "windows", done=self.reached.step * batch)
+        with told_to_stop() as terminated:
             while self.reached.step < steps:
                 start = time.monotonic()
                 self.reached.losses.append(self.step())
@@ -83,7 +82,7 @@ class Trainer:
                 if terminated():
                     save_checkpoint(folder, self.reached.step, fingerprint, *self.snapshot())
                     sys.stderr.write(f"pretrain: terminated after step {self.reached.step}; run again to resume\n")
-                    raise SystemExit(128 + signal.SIGTERM)
+                    raise SystemExit(STATUS)
         progress.close(self.note())
 
     def step(self) -> float:
@@ -227,14 +226,3 @@ def turn(state: State, targets: torch.Tensor, matrix: torch.Tensor) -> tuple[Sta
     """The windows turned or mirrored by `matrix` [B, 3, 3]; the relaxed geometry with them, for its handedness."""
     turned = {name: getattr(state, name) @ matrix for name in ("positions", "velocities", "reference")}
     return dataclasses.replace(state, **turned), targets @ matrix[:, None]
-
-
-@contextmanager
-def termination() -> Iterator[Callable[[], bool]]:
-    """Within the block SIGTERM (walltime, scancel) sets a flag, which the function answers, instead of killing."""
-    received: list[int] = []
-    previous = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
-    try:
-        yield lambda: bool(received)
-    finally:
-        signal.signal(signal.SIGTERM, previous)

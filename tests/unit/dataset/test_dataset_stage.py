@@ -27,6 +27,9 @@ def structure(key):
         atomic_numbers=np.array([8, 1, 1]),
         positions=np.array([[0, 0, 0.1], [0.7, 0, -0.5], [-0.7, 0, -0.5]]),
         bonds=np.array([[0, 1], [0, 2]]),
+        masses=np.array([15.999, 1.008, 1.008]),
+        frequencies=np.array([1500.0, 3600.0, 3700.0]),
+        modes=np.zeros((3, 3, 3)),
     )
 
 

@@ -40,8 +40,18 @@ def build_trajectory(frames=5, atoms=3, seed=0, **changes):
 
 
 def build_structure(**changes):
-    content = {**WATER, "smiles": "O", "energy": -137.97, "settings": {"relax": {"seed": 1}}}
-    return Structure(**content | {"positions": np.random.default_rng(0).normal(size=(3, 3))} | changes)
+    generator = np.random.default_rng(0)
+    content = {
+        **WATER,
+        "smiles": "O",
+        "energy": -137.97,
+        "settings": {"relax": {"seed": 1}},
+        "positions": generator.normal(size=(3, 3)),
+        "masses": np.array([15.999, 1.008, 1.008]),
+        "frequencies": np.array([1539.3, 3643.0, 3651.1]),
+        "modes": generator.normal(size=(3, 3, 3)),
+    }
+    return Structure(**content | changes)
 
 
 def same(first, second, rtol=0.0):

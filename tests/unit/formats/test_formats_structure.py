@@ -24,7 +24,7 @@ def test_what_is_written_is_read_to_the_bit(stored, make_structure, equal):
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(failure=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200))
+@given(failure=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=200))
 def test_any_reason_of_failure_survives(tmp_path, equal, failure):
     structure = Structure(id="A", smiles="C", failure=failure)
     write_structure(tmp_path / "f.h5", structure)
@@ -35,9 +35,12 @@ def test_any_reason_of_failure_survives(tmp_path, equal, failure):
     ("change", "message"),
     [
         (lambda file: file["positions"].attrs.__setitem__("unit", "nm"), "positions must be in Å"),
-        (lambda file: file["energy"].attrs.__setitem__("unit", "kJ/mol"), "energy in eV"),
+        (lambda file: file["energy"].attrs.__setitem__("unit", "kJ/mol"), "energy must be in eV, not kJ/mol"),
+        (lambda file: file["frequencies"].attrs.__setitem__("unit", "THz"), "frequencies must be in cm-1"),
+        (lambda file: file["masses"].attrs.__delitem__("unit"), "masses must be in amu, not None"),
+        (lambda file: file["modes"].attrs.__setitem__("unit", "Å"), "modes must be in 1"),
         (lambda file: file.attrs.__setitem__("kind", "mdstride trajectory"), "not a structure file of this version"),
-        (lambda file: file.attrs.__setitem__("schema_version", "99"), "not a structure file of this version"),
+        (lambda file: file.attrs.__setitem__("schema_version", "1"), "not a structure file of this version"),
         (lambda file: file.__delitem__("bonds"), "damaged or not the expected HDF5 file"),
     ],
 )
@@ -48,6 +51,30 @@ def test_another_file_is_refused_by_name(stored, change, message):
     with pytest.raises(InputError) as caught:
         read_structure(stored)
     assert str(caught.value).startswith(f"{stored}: ") and message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"positions": np.zeros((4, 3))}, "positions must have the shape (3, 3)"),
+        ({"masses": np.zeros(2)}, "masses must have the shape (3,)"),
+        ({"modes": np.zeros((3, 2, 3))}, "modes must have the shape (3, 3, 3)"),
+        ({"modes": np.full((3, 3, 3), np.nan)}, "modes must have the shape (3, 3, 3) and be finite"),
+        ({"frequencies": np.zeros(2), "modes": np.zeros((2, 3, 3))}, "2 normal modes do not fit 3 atoms"),
+        ({"frequencies": np.zeros(0), "modes": np.zeros((0, 3, 3))}, "0 normal modes do not fit 3 atoms"),
+        ({"failure": "why"}, "3 normal modes do not fit 3 atoms of a failed relaxation"),
+    ],
+)
+def test_arrays_that_do_not_fit_each_other_are_refused_by_name(tmp_path, make_structure, changes, message):
+    write_structure(tmp_path / "s.h5", make_structure(**changes))
+    with pytest.raises(InputError) as caught:
+        read_structure(tmp_path / "s.h5")
+    assert str(caught.value).startswith(f"{tmp_path / 's.h5'}: ") and message in str(caught.value)
+
+
+def test_a_linear_molecule_has_one_mode_more(tmp_path, make_structure):
+    write_structure(tmp_path / "s.h5", make_structure(frequencies=np.zeros(4), modes=np.zeros((4, 3, 3))))
+    assert len(read_structure(tmp_path / "s.h5").frequencies) == 4
 
 
 def test_flipped_bytes_are_refused_or_harmless(stored, equal):

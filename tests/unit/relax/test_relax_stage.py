@@ -2,16 +2,28 @@ import re
 
 import numpy as np
 import pytest
+from ase import Atoms
 from rdkit import Chem
+from relax_helpers import FLAT_AMMONIA
 
 from mdstride.bonds import bonded_pairs
 from mdstride.errors import InputError
 from mdstride.formats.structure import read_structure
+from mdstride.relax import stage
 from mdstride.relax.embed import lost_stereo, mapped_smiles, parse
 from mdstride.relax.stage import relax_compound
 
-SETTINGS = {"seed": 1, "conformers": 3, "max_force": 0.01, "max_steps": 300, "bond_factor": 1.25}
-REFERENCE = {"engine": "tblite", "method": "GFN2-xTB", "accuracy": 0.1}
+SETTINGS = {
+    "seed": 1,
+    "conformers": 3,
+    "max_force": 0.001,
+    "max_steps": 300,
+    "hessian_step": 0.005,
+    "max_imaginary": 20.0,
+    "max_escapes": 5,
+    "bond_factor": 1.25,
+}
+REFERENCE = {"engine": "tblite", "method": "GFN2-xTB", "accuracy": 0.1, "calculator": None, "options": {}}
 
 
 def key(smiles):
@@ -30,10 +42,52 @@ def test_methanol_relaxes_and_records_what_it_takes(tmp_path):
     assert methanol.atomic_numbers.tolist() == [6, 8, 1, 1, 1, 1]
     assert methanol.bonds.tolist() == [[0, 1], [0, 2], [0, 3], [0, 4], [1, 5]]
     assert methanol.energy == pytest.approx(-223.8, abs=0.3)
-    assert 0 < methanol.settings["largest_force"] < 0.01
+    assert 0 < methanol.settings["largest_force"] < 0.001
+    assert methanol.settings["escapes"] == 0
+    assert 0 < methanol.settings["hessian_asymmetry"] < 0.02
     assert methanol.settings["force_field"] == "MMFF94"
     assert np.linalg.norm(methanol.positions[0] - methanol.positions[1]) == pytest.approx(1.41, abs=0.03)
     assert {"tblite", "rdkit", "ase"} <= set(methanol.software)
+
+
+def test_methanol_has_twelve_vibrations_in_the_order_a_chemist_expects(tmp_path):
+    methanol = relax("CO", tmp_path)
+    assert methanol.frequencies.shape == (12,) and methanol.modes.shape == (12, 6, 3)
+    assert methanol.masses.tolist() == [12.011, 15.999, 1.008, 1.008, 1.008, 1.008]
+    torsion, *_, bend, first, second, third, hydroxyl = methanol.frequencies
+    assert 150 < torsion < 400 and bend < 1600  # cm-1
+    assert 2700 < first < second < third < 3200 < hydroxyl < 3800
+    moved = np.linalg.norm(methanol.modes[-1], axis=1)
+    assert moved.argmax() == 5  # the hydrogen on oxygen
+
+
+def test_a_linear_molecule_is_made_linear_and_has_one_vibration_more(tmp_path):
+    dioxide = relax("O=C=O", tmp_path)
+    assert np.linalg.svd(dioxide.positions)[1][1] < 1e-12
+    assert len(dioxide.frequencies) == 4
+    assert dioxide.frequencies[0] == pytest.approx(dioxide.frequencies[1], abs=0.5)
+
+
+def test_the_conformer_is_the_lowest_in_reference_energy_not_in_the_force_field(tmp_path):
+    # MMFF94 puts trans ethanol lowest, GFN2-xTB gauche, by 67 meV.
+    gauche = relax("CCO", tmp_path, conformers=10, seed=10)  # the first of them is trans
+    trans = relax("CCO", tmp_path, conformers=1, seed=10)
+    assert abs(dihedral(trans) - 180) < 5 < 60 < abs(dihedral(gauche) - 180)
+    assert trans.energy > gauche.energy + 0.05
+    assert "lowest in reference energy of 10 ETKDGv3 conformers" in gauche.settings["start"]
+
+
+def dihedral(ethanol):
+    """C-C-O-H in degrees, 0 to 360."""
+    return Atoms(ethanol.atomic_numbers, ethanol.positions).get_dihedral(0, 1, 2, 8)
+
+
+def test_a_saddle_point_that_is_not_left_is_recorded_with_its_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "embed", lambda molecule, **_: (FLAT_AMMONIA[None], "none"))
+    flat = relax("N", tmp_path, max_escapes=0)
+    assert re.fullmatch(r"at a saddle point, after leaving 0 .* imaginary mode of \d+ cm-1, limit 20", flat.failure)
+    assert len(flat.frequencies) == len(flat.modes) == 0
+    assert relax("N", tmp_path).settings["escapes"] == 1
 
 
 def test_the_mapped_smiles_gives_the_order_of_the_atoms(tmp_path):
@@ -70,7 +124,7 @@ def test_a_zwitterion_that_becomes_another_molecule_is_recorded_with_its_bonds(t
     [
         ("CCO", {"max_steps": 1}, "not converged in 1 steps: largest force"),
         ("[He]", {}, "a single atom has no internal motion"),
-        ("C[U]", {}, "no parameters for the element with atomic number 92"),
+        ("O=[U]=O", {}, "no parameters for the element with atomic number 92"),
     ],
 )
 def test_other_failures_are_recorded_with_their_reason(tmp_path, smiles, changes, reason):

@@ -12,12 +12,18 @@ SETTINGS = {
     "temperature": 300.0,
     "timestep": 1.0,
     "equilibration": 0.05,
+    "thermostat": "bussi",
     "thermostat_time": 20.0,
+    "ensemble": "nve",
     "production": 0.1,
     "stride": 3,
-    "limits": {"drift": 0.05, "break_factor": 1.5, "break_time": 5.0, "max_force": 50.0},
+    "retry": {"attempts": 0, "change": "timestep"},
+    "limits": {
+        **{"drift": 0.05, "fluctuation": 2.0, "temperature": 30.0},
+        **{"break_factor": 1.5, "break_time": 5.0, "max_force": 50.0},
+    },
 }
-REFERENCE = {"engine": "tblite", "method": "GFN2-xTB", "accuracy": 0.1}
+REFERENCE = {"engine": "tblite", "method": "GFN2-xTB", "accuracy": 0.1, "calculator": None, "options": {}}
 WATER = Structure(
     id="XLYOFNOQVPJJNP-UHFFFAOYSA-N",
     smiles="O",
@@ -25,6 +31,10 @@ WATER = Structure(
     atomic_numbers=np.array([8, 1, 1]),
     positions=np.array([[0, 0, 0.12], [0, 0.77, -0.48], [0, -0.77, -0.48]]),
     bonds=np.array([[0, 1], [0, 2]]),
+    energy=-138.0,
+    masses=np.array([15.999, 1.008, 1.008]),
+    frequencies=np.array([1500.0, 3600.0, 3700.0]),  # of no use here
+    modes=np.zeros((3, 3, 3)),
 )
 
 
@@ -46,14 +56,21 @@ class Push:
 
 @pytest.fixture
 def simulate(tmp_path, monkeypatch):
-    def run(engine=None, structure=WATER, replica=0, **changes):
+    def run(engine=None, structure=WATER, replica=0, twin_of=None, **changes):
         if engine is not None:
             monkeypatch.setattr(stage, "make_engine", lambda *arguments: engine)
         write_structure(tmp_path / "structure.h5", structure)
         output = tmp_path / f"{replica}.h5md"
         simulate_replica(
-            SETTINGS | changes, REFERENCE, structure=tmp_path / "structure.h5", replica=replica, output=output
+            SETTINGS | changes,
+            REFERENCE,
+            structure=tmp_path / "structure.h5",
+            replica=replica,
+            state=tmp_path / "state",
+            output=output,
+            twin_of=twin_of,
         )
+        assert not (tmp_path / "state").exists()
         return read_trajectory(output)
 
     return run
@@ -102,5 +119,7 @@ def test_progress_says_how_far_it_is(simulate, capsys):
 
 def test_a_missing_structure_is_named_and_leaves_nothing_behind(tmp_path):
     with pytest.raises(InputError, match=r"none\.h5: no such file"):
-        simulate_replica(SETTINGS, REFERENCE, structure=tmp_path / "none.h5", replica=0, output=tmp_path / "out/0.h5md")
+        simulate_replica(
+            SETTINGS, REFERENCE, structure=tmp_path / "none.h5", replica=0, state=tmp_path / "s", output=tmp_path / "o"
+        )
     assert list(tmp_path.iterdir()) == []

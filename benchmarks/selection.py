@@ -1,6 +1,6 @@
 """How fast compounds are selected, beside a plain loop over RDKit; and what a kill on the way costs.
 
-    python benchmarks/select.py --folder /tmp/select --records 1000000 3000000 10000000
+    python benchmarks/selection.py --folder /tmp/select --records 1000000 3000000 10000000
 
 The library is made from the bundled one: each of its 165,770 records is written as many times as needed in different
 random atom orders (RDKit's random SMILES), every one with a CID of its own. So elements and sizes are those of real
@@ -10,10 +10,6 @@ Selection is the workflow's own: Snakemake on two cores from the packed file to 
 parses, filters, fingerprints and compares one record after the other; it takes `--plain` records, evenly spread, and
 must choose the same compounds as the workflow does among these.
 """
-
-import sys
-
-sys.path.pop(0)  # this folder, in which Python would take this very file for its own module `select`
 
 import argparse
 import csv
@@ -25,6 +21,7 @@ import platform
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor

@@ -1,0 +1,1 @@
+"""Stored trajectories for other programs."""

@@ -239,6 +239,7 @@ def stage_config(folder: Path, length: float) -> Path:
         "screen": {"seed_similarity": [0.0, 1.0]},
         "select": {"names": None, "extra_compounds": str(folder / "extra.csv"), "max_similarity": 1.0},
         "reference": REFERENCE,
+        "relax": {"conformers": 1},  # not measured
         "simulate": {"timestep": TIMESTEP, "equilibration": 0.1, "production": length - 0.1, "retry": {"attempts": 0}},
         "pretrain": {"lags": [10.0, 100.0]},  # not run, but the default lags are longer than these trajectories
         "evaluate": {"lags": [100.0]},
@@ -249,6 +250,7 @@ def stage_config(folder: Path, length: float) -> Path:
 
 def snakemake(config: Path, cores: int, targets: list[Path]) -> None:
     command = [sys.executable, "-m", "snakemake", *map(str, targets), "--cores", str(cores), "--nolock"]
+    command += ["--rerun-triggers", "mtime"]  # the code is not expected to change in between
     done = subprocess.run(
         [*command, "--configfile", str(config)], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

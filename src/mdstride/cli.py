@@ -25,6 +25,8 @@ Stages, in order, and what each writes:
   pretrain   runs/MODEL/SPLIT/SEED/             weights, log and settings of one training run
   evaluate   scores/MODEL/SPLIT/SEED.csv        errors on held-out compounds, beside the baselines
   report     report.html, summary.csv           the tables and plots a reader needs, in one file
+
+Besides: export (trajectories as extended XYZ or ASE trajectory)
 """
 
 Settings = dict[str, Any]
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit status. User errors are one line on standard error, without a traceback."""
     options = _parser().parse_args(arguments)
     try:
-        settings = config.load(options.config)
+        settings = config.load(options.config) if options.sections else {}
         missing = [name for name in options.sections if name not in settings]
         if missing:
             raise InputError(f"{options.config}: no section `{missing[0]}`; give a whole configuration file")
@@ -59,14 +61,15 @@ def _parser() -> argparse.ArgumentParser:
         name: str, command: Callable[[argparse.Namespace, Settings], None], sections: tuple[str, ...], text: str
     ) -> argparse.ArgumentParser:
         sub = stages.add_parser(name, help=text.split(".")[0], description=text)
-        sub.add_argument(
-            "--config",
-            type=Path,
-            default=Path("config.yaml"),
-            metavar="FILE",
-            help="whole configuration (.yaml), or the sections used here (.json): "
-            f"{', '.join(sections)} (default: config.yaml)",
-        )
+        if sections:
+            sub.add_argument(
+                "--config",
+                type=Path,
+                default=Path("config.yaml"),
+                metavar="FILE",
+                help="whole configuration (.yaml), or the sections used here (.json): "
+                f"{', '.join(sections)} (default: config.yaml)",
+            )
         sub.set_defaults(command=command, sections=sections)
         return sub
 
@@ -142,6 +145,12 @@ def _parser() -> argparse.ArgumentParser:
     path(sub, "scores", many=True, text="score tables from `mdstride evaluate`, in the order of --runs")
     path(sub, "output", text="report to write (.html)")
     path(sub, "summary", text="CSV to write: the figures behind the report")
+
+    sub = stage("export", _export, (), "Write trajectories as extended XYZ or as ASE's own format.")
+    path(sub, "source", text="trajectory (.h5md), or a folder of them, of which all that passed are written")
+    path(sub, "output", text="file to write (.extxyz, .xyz or .traj), or a folder for many")
+    sub.add_argument("--format", choices=("extxyz", "xyz", "traj"), help="for a folder; a single file's suffix decides")
+    sub.add_argument("--stride", type=int, default=1, help="write every so many frames (default: 1)")
     return parser
 
 
@@ -245,3 +254,14 @@ def _report(options: argparse.Namespace, settings: Settings) -> None:
         output=options.output,
         summary=options.summary,
     )
+
+
+def _export(options: argparse.Namespace, settings: Settings) -> None:
+    from mdstride.export.stage import export_folder, export_trajectory
+
+    if not options.source.is_dir():
+        export_trajectory(options.source, options.output, stride=options.stride)
+    elif options.format is None:
+        raise InputError(f"{options.source}: a folder; give --format extxyz, xyz or traj")
+    else:
+        export_folder(options.source, options.output, suffix=f".{options.format}", stride=options.stride)

@@ -13,7 +13,7 @@ from mdstride.formats.structure import Structure, write_structure
 from mdstride.formats.tables import read_table, write_table
 
 IDS = [f"{letter * 14}-UHFFFAOYSA-N" for letter in "ABCDE"]
-REFERENCE = {"engine": "tblite", "method": "GFN2-xTB", "accuracy": 0.1}
+REFERENCE = {"engine": "tblite", "method": "GFN2-xTB", "accuracy": 0.1, "calculator": None, "options": {}}
 SETTINGS = {"split": {"seed": 1, "validation": 0.2, "test": 0.2}, "max_failed": 0.5}
 VERDICT = {"passed": True, "reason": "", "frames": 6, "drift": -0.012, "temperature": 301.0, "max_force": 9.0}
 

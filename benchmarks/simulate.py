@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
     parser.add_argument("--cores", type=int, default=2, help="of the stage (default: 2)")
     parser.add_argument("--repeats", type=int, default=7, help="of each loop beside ASE (default: 7)")
-    parser.add_argument("--length", type=float, default=1.5, help="ps of each trajectory of the stage (default: 1.5)")
+    parser.add_argument("--length", type=float, default=0.8, help="ps of each trajectory of the stage (default: 0.8)")
     options = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {date.today()}")
     for part in options.parts:

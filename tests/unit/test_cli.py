@@ -21,6 +21,15 @@ def test_help_names_every_option(stage, capsys):
     assert "--config" in capsys.readouterr().out
 
 
+def test_export_needs_no_configuration(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["export", "--source", "none.h5md", "--output", "x.extxyz"]) == 1
+    assert "none.h5md: no such file" in capsys.readouterr().err
+    assert cli.main(["export", "--source", ".", "--output", "out"]) == 1
+    assert "a folder; give --format extxyz, xyz or traj" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_help_imports_nothing_heavy():
     """`--help` must not wait for torch, RDKit or tblite."""
     code = (

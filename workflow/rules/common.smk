@@ -62,7 +62,7 @@ def sections(*names):
 
 
 def selected():
-    """SMILES by id, from compounds.csv; the selection is the one checkpoint of the workflow."""
+    """Rows of compounds.csv by id; the selection is the one checkpoint of the workflow."""
     path = Path(checkpoints.select.get().output.compounds)
     return read_selected(path, path.stat().st_mtime_ns)
 
@@ -71,7 +71,12 @@ def selected():
 def read_selected(path, stamp):
     """Read once for as long as the file stays the same (`stamp`), not once per job."""
     with path.open(newline="", encoding="utf-8") as stream:
-        return {row["id"]: row["smiles"] for row in csv.DictReader(stream)}
+        return {row["id"]: row for row in csv.DictReader(stream)}
+
+
+def size(wildcards):
+    """Priority of the jobs of a compound: the largest first, so that no long job is left over at the end."""
+    return int(selected()[wildcards.id]["n_atoms"])
 
 
 def structures(wildcards):

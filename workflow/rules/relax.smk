@@ -8,6 +8,7 @@ rule relax:
         "<logs>/relax/{id}.log",
     benchmark:
         "<benchmarks>/relax/{id}.tsv"
+    priority: size
     conda:
         "../../envs/mdstride.yaml"
     threads: 1
@@ -16,7 +17,7 @@ rule relax:
         runtime=30,
     params:
         config=sections("relax", "reference"),
-        smiles=lambda wildcards: selected()[wildcards.id],
+        smiles=lambda wildcards: selected()[wildcards.id]["smiles"],
         source=source_hash("relax", "engines", "bonds.py", "constants.py", "rigid.py"),
     shell:
         "OMP_NUM_THREADS=1 python -m mdstride relax --config {params.config:q} --id {wildcards.id:q} --smiles {params.smiles:q} "

@@ -7,6 +7,7 @@ rule simulate:
         "<logs>/simulate/{id}/{replica}.log",
     benchmark:
         "<benchmarks>/simulate/{id}/{replica}.tsv"
+    priority: size
     conda:
         "../../envs/mdstride.yaml"
     threads: 1
@@ -33,6 +34,7 @@ rule twin:
         "<logs>/twin/{id}/{replica}.log",
     benchmark:
         "<benchmarks>/twin/{id}/{replica}.tsv"
+    priority: size
     conda:
         "../../envs/mdstride.yaml"
     threads: 1

@@ -42,7 +42,7 @@ from ase.optimize import LBFGS
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom
 
-from mdstride.constants import ACCELERATION, BOHR, HARTREE
+from mdstride.constants import BOHR, FEMTOSECOND, HARTREE
 from mdstride.engines import make_engine
 from mdstride.formats.h5md import read_trajectory
 from mdstride.formats.structure import read_structure
@@ -54,8 +54,6 @@ TG80 = ROOT / "benchmarks/data/tg80.csv"
 REFERENCE = {"engine": "tblite", "method": "GFN2-xTB", "accuracy": 0.1, "calculator": None, "options": {}}
 TIMESTEP = 1.0
 """fs"""
-FS = ACCELERATION**0.5
-"""1 fs in ASE's unit of time."""
 ORBITALS = {1: 1, 6: 4, 7: 4, 8: 4, 16: 9, 17: 9}
 """Basis functions of GFN2-xTB per atom."""
 
@@ -124,7 +122,7 @@ def own_loop(atoms: Atoms, steps: int) -> tuple[float, np.ndarray]:
     """Processor time of so many steps, and the positions [steps, N, 3] in Å after each."""
     engine = make_engine(REFERENCE, atoms.numbers.tolist(), 0, 1)
     energy, forces = engine.compute(atoms.positions)
-    first = State(atoms.positions, atoms.get_velocities() * FS, forces, energy)
+    first = State(atoms.positions, atoms.get_velocities() * FEMTOSECOND, forces, energy, atoms.get_momenta())
     positions = []
     begin = time.process_time()
     for state in propagate(first, engine=engine, masses=atoms.get_masses(), timestep=TIMESTEP, steps=steps):
@@ -139,7 +137,7 @@ def ase_loop(atoms: Atoms, steps: int) -> tuple[float, np.ndarray]:
     atoms.get_forces()
     atoms.calc._res = None  # the other loop drops the wavefunction before its first step
     positions: list[np.ndarray] = []
-    dynamics = VelocityVerlet(atoms, timestep=TIMESTEP * FS)
+    dynamics = VelocityVerlet(atoms, timestep=TIMESTEP * FEMTOSECOND)
     dynamics.attach(lambda: positions.append(atoms.get_positions()))
     begin = time.process_time()
     dynamics.run(steps)

@@ -12,6 +12,9 @@ ACCELERATION = 9.648533212e-3
 KINETIC = 1.0 / ACCELERATION
 """1 amu Å²/fs² in eV: kinetic energy is 0.5 * KINETIC * m * v²."""
 
+FEMTOSECOND = ACCELERATION**0.5
+"""1 fs in the unit of time that goes with Å, eV and amu, in which ASE measures time and momenta."""
+
 BOHR = 0.529177210903
 """Bohr radius in Å."""
 

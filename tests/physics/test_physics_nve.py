@@ -69,7 +69,7 @@ def test_momentum_and_angular_momentum_stay_zero(production):
 
 def test_two_hundred_steps_forward_and_back_return(production):
     ethanol, states = production
-    turned = replace(states[200], velocities=-states[200].velocities)
+    turned = states[200].with_velocities(-states[200].velocities)
     back = run(ethanol, turned, 200)[-1]
     np.testing.assert_allclose(back.positions, states[0].positions, atol=RETURN)
     np.testing.assert_allclose(-back.velocities, states[0].velocities, atol=RETURN)

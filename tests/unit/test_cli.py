@@ -58,9 +58,7 @@ def test_training_needs_only_torch_numpy_h5py_safetensors():
 
 
 def test_user_errors_are_one_line(tmp_path, capsys):
-    status = cli.main(
-        ["relax", "--config", str(tmp_path / "none.yaml"), "--id", "A", "--smiles", "C", "--output", "o"]
-    )
+    status = cli.main(["relax", "--config", str(tmp_path / "none.yaml"), "--id", "A", "--smiles", "C", "--output", "o"])
     lines = capsys.readouterr().err.splitlines()
     assert status == 1
     assert len(lines) == 1

@@ -31,7 +31,7 @@ class TbliteEngine(GfnEngine):
             self._guess = self._prepared(positions / BOHR).singlepoint(self._guess)
         except TBLiteRuntimeError as error:
             raise EngineError(f"{self.method}: {' '.join(str(error).split())}") from error
-        return float(self._guess["energy"]) * HARTREE, self._guess["gradient"] * (-HARTREE / BOHR)
+        return float(self._guess["energy"]) * HARTREE, -self._guess["gradient"] * HARTREE / BOHR
 
     def forget(self) -> None:
         """Drop the wavefunction."""

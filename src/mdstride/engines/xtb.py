@@ -36,7 +36,7 @@ class XtbEngine(GfnEngine):
         """See Engine.compute."""
         try:
             self._guess = self._prepared(positions / BOHR).singlepoint(self._guess)
-            return self._guess.get_energy() * HARTREE, self._guess.get_gradient() * (-HARTREE / BOHR)
+            return self._guess.get_energy() * HARTREE, -self._guess.get_gradient() * HARTREE / BOHR
         except self._xtb.XTBException as error:
             cause = str(error).split("-1- ")[-1]  # the last of the numbered lines is where it began
             raise EngineError(f"{self.method}: {' '.join(cause.split())}") from error

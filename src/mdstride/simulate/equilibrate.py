@@ -1,7 +1,6 @@
 """From a minimum to a state drawn from the canonical distribution of a molecule at rest."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -55,7 +54,7 @@ def equilibrate(
     for step in range(done, steps):
         if step % segment == 0:
             drawn = thermal_velocities(state.positions, masses, temperature=temperature, generator=generator)
-            state = replace(state, velocities=drawn)
+            state = state.with_velocities(drawn)
         if step % segment % FORGET_EVERY == 0:
             engine.forget()
         state = act(verlet_step(state, engine=engine, masses=masses, timestep=timestep))

@@ -19,11 +19,11 @@ up to a bounded oscillation of order dt^2.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mdstride.constants import ACCELERATION, KINETIC
+from mdstride.constants import FEMTOSECOND, KINETIC
 from mdstride.engines import Engine
 
 FORGET_EVERY = 500
@@ -43,6 +43,12 @@ class State:
     """[N, 3] eV/Å at `positions`"""
     energy: float
     """Potential energy in eV at `positions`."""
+    momenta: np.ndarray | None = None
+    """[N, 3] sqrt(eV amu), from which a step has computed `velocities`; None where these came from elsewhere."""
+
+    def with_velocities(self, velocities: np.ndarray) -> "State":
+        """The same positions, moving otherwise."""
+        return replace(self, velocities=velocities, momenta=None)
 
 
 def kinetic_energy(velocities: np.ndarray, masses: np.ndarray) -> float:
@@ -51,12 +57,17 @@ def kinetic_energy(velocities: np.ndarray, masses: np.ndarray) -> float:
 
 
 def verlet_step(state: State, *, engine: Engine, masses: np.ndarray, timestep: float) -> State:
-    """One velocity-Verlet step, see the module. Raises EngineError when there are no forces at the new positions."""
-    kick = (0.5 * timestep * ACCELERATION) / masses[:, None]
-    velocities = state.velocities + kick * state.forces
-    positions = state.positions + timestep * velocities
+    """One velocity-Verlet step, see the module. Raises EngineError when there are no forces at the new positions.
+
+    Momenta are carried from step to step, in ASE's units and with its order of operations: the same bits as ASE's.
+    """
+    step, mass = timestep * FEMTOSECOND, masses[:, None]
+    momenta = mass * state.velocities / FEMTOSECOND if state.momenta is None else state.momenta
+    half = momenta + 0.5 * step * state.forces
+    positions = state.positions + step * half / mass
     energy, forces = engine.compute(positions)
-    return State(positions, velocities + kick * forces, forces, energy)
+    momenta = half + 0.5 * step * forces
+    return State(positions, momenta / mass * FEMTOSECOND, forces, energy, momenta)
 
 
 def propagate(

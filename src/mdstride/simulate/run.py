@@ -147,6 +147,8 @@ class Run:
     def _save(self, folder: RestartFolder, tried: list[str]) -> None:
         done, count, state, random, beyond = self._point
         arrays = {name: np.asarray(getattr(state, name)) for name in FRAME[1:]}
+        if state.momenta is not None:
+            arrays["momenta"] = state.momenta
         values = {"done": done, "random": random, "tried": tried}
         folder.save(values, {**arrays, "beyond": beyond}, _arrays(self.frames[folder.saved : count]))
 
@@ -170,7 +172,8 @@ def at_rest(state: State, masses: np.ndarray) -> State:
 
 
 def _state(arrays: dict[str, np.ndarray]) -> State:
-    return State(arrays["positions"], arrays["velocities"], arrays["forces"], float(arrays["energy"]))
+    positions, velocities, forces = (arrays[name] for name in ("positions", "velocities", "forces"))
+    return State(positions, velocities, forces, float(arrays["energy"]), arrays.get("momenta"))
 
 
 def _arrays(frames: list[tuple[int, State]]) -> dict[str, np.ndarray]:

@@ -17,7 +17,6 @@ without net momentum and angular momentum has 3N - 6, and counting 3N makes 9 at
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -94,4 +93,4 @@ def make_thermostat(
         decay=math.exp(-timestep / thermostat_time),
         generator=generator,
     )
-    return lambda state: replace(state, velocities=act(state.velocities, state.positions))
+    return lambda state: state.with_velocities(act(state.velocities, state.positions))

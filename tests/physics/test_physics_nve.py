@@ -89,11 +89,10 @@ def test_half_and_half_is_the_whole_to_the_bit(molecule, hot_ethanol):
 def test_the_path_is_that_of_ase(hot_ethanol):
     ethanol, state = hot_ethanol
     atoms = ase.Atoms(ethanol.structure.atomic_numbers, state.positions, masses=ethanol.masses)
-    state = state.with_velocities(state.velocities)
     atoms.set_momenta(ethanol.masses[:, None] * state.velocities / FEMTOSECOND)
-    ethanol.engine.forget()
     atoms.calc = EngineCalculator(ethanol.engine)
-    atoms.get_forces()  # ASE asks for these before its first step
+    ethanol.engine.forget()
+    state = replace(state.with_velocities(state.velocities), forces=atoms.get_forces())
     ethanol.engine.forget()
     VelocityVerlet(atoms, timestep=1.0 * FEMTOSECOND).run(200)
     ours = run(ethanol, state, 200)[-1]

@@ -44,7 +44,7 @@ def space_chart(material: Material) -> str:
     axes.yaxis.set_major_formatter(NullFormatter())
     for kind, label, marker, look in LAYERS:
         records = [row for row in material.space if row["kind"] == kind]
-        axes.plot(*_points(records).T, marker, label=f"{label} ({whole(len(records))})", **look)
+        axes.plot(*_points(records).T, marker, label=f"{label} ({whole(len(records))} shown)", **look)
     figure.legend(loc="outside lower left", ncols=2, frameon=False)
     figure.draw_without_rendering()  # places the axes, so that names can be fitted in
     axes.autoscale(False)

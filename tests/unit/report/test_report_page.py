@@ -225,7 +225,7 @@ def test_the_map_has_every_compound(built):
         marks = re.findall(rf"<use [^>]*fill: var\(--{colour}\)", chart)
         assert len(marks) == SPACE[kind] + 1  # and the one in the legend
     words = "".join(Reader(chart).words)
-    assert [f"({count})" in words for count in SPACE.values()] == [True] * 4
+    assert [f"({count} shown)" in words for count in SPACE.values()] == [True] * 4
     assert "first axis: 4.1 % of the variance" in words
     assert "second axis: 2.5 % of the variance" in words
     assert "carry 6.6\u00a0% of the variance" in html

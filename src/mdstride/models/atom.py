@@ -10,40 +10,40 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mdstride.models.attention import HeterogeneousAttention, rotary_codes
-from mdstride.models.baselines import superpose
+from mdstride.models.attention import Codes, HeterogeneousAttention, rotary_codes
+from mdstride.models.features import CHARGE_SCALE, VELOCITY_SCALE, WALKS, full_precision, return_probabilities
 from mdstride.models.lift import Head, Lift
 from mdstride.models.state import State
-
-VELOCITY_SCALE = 100.0
-"""fs: velocities enter as the path of 100 fs, so that they are of order one."""
+from mdstride.models.superposition import eckart
 
 STRAIN_SCALE = 0.1
-"""Å: displacements from the relaxed geometry enter in this unit, for the same reason."""
+"""Å: displacements from the relaxed geometry enter in this unit, so that they are of order one."""
 
-CHARGE_SCALE = 8.0
-"""Atomic numbers enter as Z over that of oxygen."""
-
-WALKS = 8
-"""Lengths of random walk on the bond graph whose return probabilities describe an atom."""
+EXCLUDED = -1e9
+"""Score of a padded atom: its weight, the exponential of this, is exactly zero."""
 
 
 class Atom(nn.Module):
     """Heavy atoms are forecast by the network; a hydrogen moves with the heavy atom that it is bonded to.
 
-    width: channels, a multiple of twice the heads. frame: `centred` takes positions relative to the centre of mass
-    of all atoms, `lab` as they come. The keys of the configuration's section pretrain.atom.
+    width: channels, a multiple of twice the heads. The keys of the configuration's section pretrain.atom; the defaults
+    are those of the paper.
+
+    frame, in which the network sees a molecule:
+    `lab` as it comes; `centred` relative to the centre of mass of all atoms; `body` also turned into the Eckart frame
+    of the relaxed geometry, and the forecast turned back. In `body` a forecast turns and moves with its molecule
+    exactly (to rounding), but for mirror images, and for linear molecules, whose frame is not determined.
     """
 
     def __init__(
         self,
         *,
-        width: int,
-        layers: int,
-        heads: int,
-        attention_dropout: float,
-        dropout: float,
-        frame: Literal["centred", "lab"],
+        width: int = 256,
+        layers: int = 6,
+        heads: int = 8,
+        attention_dropout: float = 0.2,
+        dropout: float = 0.1,
+        frame: Literal["lab", "centred", "body"] = "centred",
     ) -> None:
         super().__init__()
         self.frame = frame
@@ -58,55 +58,55 @@ class Atom(nn.Module):
 
     def forecast(self, state: State, lags: torch.Tensor) -> torch.Tensor:
         """Positions [B, P, N, 3] Å at `lags` [B, P] fs."""
-        index, kept = state.heavy_index()
-        moved = self.displacements(state, lags)
-        own = functional.one_hot(index, state.mask.shape[1]).to(moved.dtype).mT * kept[:, None]  # [B, N, heavy]
-        hydrogen = (state.mask & (state.atomic_numbers == 1))[..., None]
-        riding = hydrogen * (state.adjacency.to(own.dtype) @ own)
-        carriers = own + riding / riding.sum(-1, keepdim=True).clamp(min=1)
-        return state.positions[:, None] + torch.einsum("bnh, bphx -> bpnx", carriers, moved)
+        with full_precision(lags):
+            heavy = state.heavy()
+            positions, strain, axes = self._geometry(state)
+            vectors = torch.stack([positions, heavy.velocities * VELOCITY_SCALE, strain / STRAIN_SCALE], dim=2)
+            vectors = vectors @ axes[:, None]
+            scalars = _scalars(heavy, vectors)
+        moved = self(vectors, scalars, heavy.mask, lags)
+        with full_precision(lags):
+            return state.carry(moved @ axes[:, None].mT)
 
-    def displacements(self, state: State, lags: torch.Tensor) -> torch.Tensor:
-        """x(t) - x(0) of the heavy atoms: [B, P, heavy, 3] Å.
+    def forward(
+        self, vectors: torch.Tensor, scalars: torch.Tensor, mask: torch.Tensor, lags: torch.Tensor
+    ) -> torch.Tensor:
+        """x(t) - x(0) of the heavy atoms at `lags` [B, P], [B, P, N, 3] Å: the part worth compiling.
 
+        vectors [B, N, 3, 3] (position, velocity, strain), scalars [B, N, 4 + WALKS], mask [B, N] of real atoms.
         The initial state takes part as one more time, t = 0: without it the rotary codes know only differences between
         forecast times. Its own output is subtracted, so that the forecast is x0 at lag 0.
         """
-        positions, strain = self._geometry(state)
-        x, v, c, mask = self._lift(state.heavy(), positions, strain)
-        codes = rotary_codes(torch.cat([torch.zeros_like(lags[:, :1]), lags], dim=1), self.code_size)
-        first = x = self.blocks[0](x, v, c, codes, mask)
+        times = torch.cat([torch.zeros_like(lags[:, :1]), lags], dim=1)
+        codes = rotary_codes(times, self.code_size, vectors.dtype)
+        bias = torch.where(mask, 0.0, EXCLUDED).to(vectors.dtype).repeat(1, times.shape[1])[:, None, None]
+        with full_precision(vectors):
+            x = self.lift_x(vectors[:, :, :1], scalars[..., :1])[:, None]
+            v = self.lift_v(vectors[:, :, 1:2], scalars[..., 1:2])[:, None]
+            c = self.lift_c(vectors, scalars)[:, None]
+        first = x = self.blocks[0](x, v, c, codes, bias)
         for keep, block in zip(torch.sigmoid(self.keep), self.blocks[1:], strict=True):
-            x = keep * block(x, v, c, codes, mask) + (1 - keep) * first
-        moved = self.head(x)
+            x = torch.lerp(first, block(x, v, c, codes, bias), keep)
+        with full_precision(vectors):
+            moved = self.head(x)
         return moved[:, 1:] - moved[:, :1]
 
-    def _geometry(self, state: State) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of the heavy atoms: positions in the model's frame and displacement from the relaxed geometry, Å."""
+    def _geometry(self, state: State) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Of the heavy atoms: positions, and displacements from the relaxed geometry, Å; axes [B, 3, 3] of the frame.
+
+        Axes are the columns, in the laboratory frame: row vectors times axes are in the model's frame.
+        """
         index, kept = state.heavy_index()
         rows, blank = torch.arange(len(index), device=index.device)[:, None], ~kept[..., None]
-        strain = state.positions - superpose(state.reference, state.positions, state.masses)
-        positions = state.positions
-        if self.frame == "centred":
-            weights = state.masses / state.masses.sum(1, keepdim=True)
-            positions = positions - torch.einsum("bn, bnx -> bx", weights, positions)[:, None]
-        return positions[rows, index].masked_fill(blank, 0), strain[rows, index].masked_fill(blank, 0)
-
-    def _lift(
-        self, heavy: State, positions: torch.Tensor, strain: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The streams x, v and c, [B, 1, heavy, width] each, and the mask [B, heavy]."""
-        vectors = torch.stack([positions, heavy.velocities * VELOCITY_SCALE, strain / STRAIN_SCALE], dim=2)
-        lengths = vectors.norm(dim=-1)
-        charges = (heavy.atomic_numbers / CHARGE_SCALE).to(lengths.dtype)[..., None]
-        scalars = torch.cat([lengths, charges, return_probabilities(heavy.adjacency, lengths.dtype)], dim=-1)
-        streams = (
-            self.lift_x(vectors[:, :, :1], lengths[..., :1]),
-            self.lift_v(vectors[:, :, 1:2], lengths[..., 1:2]),
-            self.lift_c(vectors, scalars),
+        rotation, start, centre = (
+            part.to(state.positions.dtype) for part in eckart(state.reference, state.positions, state.masses)
         )
-        x, v, c = (stream[:, None] for stream in streams)
-        return x, v, c, heavy.mask
+        centred = state.positions - centre
+        strain = centred - (state.reference - start) @ rotation.mT
+        positions = state.positions if self.frame == "lab" else centred
+        axes = rotation if self.frame == "body" else torch.eye(3, dtype=rotation.dtype, device=rotation.device)
+        positions, strain = (part[rows, index].masked_fill(blank, 0) for part in (positions, strain))
+        return positions, strain, axes.expand(len(index), 3, 3)
 
 
 class Block(nn.Module):
@@ -120,16 +120,11 @@ class Block(nn.Module):
         self.attention_dropout, self.dropout = nn.Dropout(attention_dropout), nn.Dropout(dropout)
 
     def forward(
-        self,
-        x: torch.Tensor,
-        v: torch.Tensor,
-        c: torch.Tensor,
-        codes: tuple[torch.Tensor, torch.Tensor],
-        mask: torch.Tensor,
+        self, x: torch.Tensor, v: torch.Tensor, c: torch.Tensor, codes: Codes, bias: torch.Tensor
     ) -> torch.Tensor:
-        """The next x [B, T, N, width], from streams [B, T or 1, N, width], rotary codes and the mask [B, N]."""
+        """The next x [B, T, N, width], from streams [B, T or 1, N, width]; codes and bias: see the attention."""
         x, v, c = self.norm_x(x), self.norm_v(v), self.norm_c(c)
-        x = x + self.attention_dropout(self.attention(c, [x, v, c], codes, mask))
+        x = x + self.attention_dropout(self.attention(c, [x, v, c], codes, bias))
         return x + self.dropout(self.feed_forward(x))
 
 
@@ -149,11 +144,8 @@ class FeedForward(nn.Module):
         return self.out(x)
 
 
-def return_probabilities(adjacency: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """RRWP: the diagonals of (D^-1 A)^k, k = 1..WALKS, of bond graphs [B, N, N]: [B, N, WALKS]."""
-    bonds = adjacency.to(dtype)
-    step = bonds / bonds.sum(-1, keepdim=True).clamp(min=1)
-    powers = [step]
-    while len(powers) < WALKS:
-        powers.append(powers[-1] @ step)
-    return torch.stack([power.diagonal(dim1=1, dim2=2) for power in powers], dim=-1)
+def _scalars(heavy: State, vectors: torch.Tensor) -> torch.Tensor:
+    """|x|, |v|, |u|, Z and the return probabilities of each heavy atom: [B, N, 4 + WALKS]."""
+    lengths = vectors.norm(dim=-1)
+    charges = (heavy.atomic_numbers / CHARGE_SCALE).to(lengths.dtype)[..., None]
+    return torch.cat([lengths, charges, return_probabilities(heavy.adjacency, lengths.dtype)], dim=-1)

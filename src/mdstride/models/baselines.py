@@ -10,6 +10,7 @@
 import torch
 
 from mdstride.models.state import Forecaster, State
+from mdstride.models.superposition import superpose
 
 
 class Persistence:
@@ -39,23 +40,3 @@ class Rigid:
 
 
 BASELINES: dict[str, Forecaster] = {"persistence": Persistence(), "ballistic": Ballistic(), "rigid": Rigid()}
-
-
-def superpose(moving: torch.Tensor, target: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """`moving` [B, N, 3] translated and rotated onto `target` [B, N, 3], minimising sum_i w_i |R a_i + c - b_i|².
-
-    With masses as weights [B, N] this is the Eckart frame of `target`; entries of weight zero are carried along but do
-    not count. The rotation is proper, so a mirror image stays one. Computed in float64: the singular values of a
-    planar molecule differ by many orders of magnitude. Returns the type of `target`.
-
-    Source: Kabsch, Acta Cryst. A32, 922 (1976), with the singular value decomposition of Umeyama (1991).
-    """
-    a, b, w = moving.double(), target.double(), weights.double()[..., None]
-    total = w.sum(1, keepdim=True)
-    a_centre, b_centre = (w * a).sum(1, keepdim=True) / total, (w * b).sum(1, keepdim=True) / total
-    covariance = (w * (b - b_centre)).mT @ (a - a_centre)  # [B, 3, 3]
-    u, _, vt = torch.linalg.svd(covariance)
-    sign = torch.linalg.det(u) * torch.linalg.det(vt)
-    u = torch.cat([u[..., :2], u[..., 2:] * sign[:, None, None]], dim=-1)
-    rotation = u @ vt
-    return ((a - a_centre) @ rotation.mT + b_centre).to(target.dtype)

@@ -9,8 +9,9 @@ from torch import nn
 from mdstride.errors import InputError
 from mdstride.formats.tensors import read_tensors, write_tensors
 from mdstride.models.atom import Atom
+from mdstride.models.egno import Egno
 
-MODELS: dict[str, type[nn.Module]] = {"atom": Atom}
+MODELS: dict[str, type[nn.Module]] = {"atom": Atom, "egno": Egno}
 """Each is a Forecaster whose keyword arguments are the section pretrain.{name} of the configuration."""
 
 METADATA = ("model", "settings", "dataset_hash", "split", "seed", "step")

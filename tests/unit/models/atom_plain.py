@@ -12,6 +12,7 @@ import torch
 def forecast(weights, molecule, lags, *, layers, heads, frame="centred"):
     """[P, N, 3] from the model's state_dict, a dictionary of one molecule's arrays, and lags [P] in fs."""
     numbers, x = molecule["atomic_numbers"], molecule["positions"]
+    back = superposition(molecule["reference"], x, molecule["masses"]) if frame == "body" else torch.eye(3).double()
     heavy = [i for i in range(len(numbers)) if numbers[i] > 1]
     moved = displacements(weights, molecule, heavy, [0.0, *lags], layers, heads, frame)
     rows = []
@@ -19,7 +20,7 @@ def forecast(weights, molecule, lags, *, layers, heads, frame="centred"):
         atoms = []
         for i in range(len(numbers)):
             carriers = [i] if i in heavy else [j for j in heavy if molecule["adjacency"][i, j]]
-            steps = [moved[p][heavy.index(j)] - moved[0][heavy.index(j)] for j in carriers]
+            steps = [back @ (moved[p][heavy.index(j)] - moved[0][heavy.index(j)]) for j in carriers]
             atoms.append(x[i] + (sum(steps) / len(steps) if steps else 0))
         rows.append(torch.stack(atoms))
     return torch.stack(rows)
@@ -44,9 +45,13 @@ def displacements(weights, molecule, heavy, times, layers, heads, frame):
 
 def streams(weights, molecule, heavy, frame):
     x, v, mass = molecule["positions"], molecule["velocities"], molecule["masses"]
-    strain = x - superposed(molecule["reference"], x, mass)
-    if frame == "centred":
-        x = x - sum(m * r for m, r in zip(mass, x, strict=True)) / mass.sum()
+    rotation = superposition(molecule["reference"], x, mass)
+    centred, reference = from_centre(x, mass), from_centre(molecule["reference"], mass)
+    strain = torch.stack([a - rotation @ b for a, b in zip(centred, reference, strict=True)])
+    if frame != "lab":
+        x = centred
+    if frame == "body":
+        x, v, strain = (torch.stack([rotation.T @ row for row in rows]) for rows in (x, v, strain))
     walks = random_walks(molecule["adjacency"], heavy)
     lifted = [[], [], []]
     for a, i in enumerate(heavy):
@@ -84,24 +89,25 @@ def random_walks(adjacency, heavy):
     return table
 
 
-def superposed(moving, target, masses):
-    """Mass-weighted superposition by the quaternion method of Horn (1987), not by singular values."""
-    moving, target, w = moving.numpy(), target.numpy(), masses.numpy() / masses.numpy().sum()
-    a, b = moving - w @ moving, target - w @ target
-    s = np.einsum("n,ni,nj->ij", w, a, b)
-    d = np.array([s[1, 2] - s[2, 1], s[2, 0] - s[0, 2], s[0, 1] - s[1, 0]])
-    matrix = np.empty((4, 4))
-    matrix[0, 0], matrix[0, 1:], matrix[1:, 0] = np.trace(s), d, d
-    matrix[1:, 1:] = s + s.T - np.trace(s) * np.eye(3)
-    q0, q1, q2, q3 = np.linalg.eigh(matrix)[1][:, -1]
-    rotation = np.array(
-        [
-            [q0**2 + q1**2 - q2**2 - q3**2, 2 * (q1 * q2 - q0 * q3), 2 * (q1 * q3 + q0 * q2)],
-            [2 * (q1 * q2 + q0 * q3), q0**2 - q1**2 + q2**2 - q3**2, 2 * (q2 * q3 - q0 * q1)],
-            [2 * (q1 * q3 - q0 * q2), 2 * (q2 * q3 + q0 * q1), q0**2 - q1**2 - q2**2 + q3**2],
-        ]
-    )
-    return torch.from_numpy(a @ rotation.T + w @ target)
+def from_centre(x, mass):
+    return x - sum(m * row for m, row in zip(mass, x, strict=True)) / mass.sum()
+
+
+def superposition(moving, target, mass):
+    """Rotation of mass-weighted superposition by the quaternion method of Horn (1987), not by singular values."""
+    a, b = from_centre(moving, mass), from_centre(target, mass)
+    s = sum(m * torch.outer(p, q) for m, p, q in zip(mass / mass.sum(), a, b, strict=True))
+    d = torch.stack([s[1, 2] - s[2, 1], s[2, 0] - s[0, 2], s[0, 1] - s[1, 0]])
+    trace = s[0, 0] + s[1, 1] + s[2, 2]
+    top = torch.cat([trace[None], d])[None]
+    rest = torch.cat([d[:, None], s + s.T - trace * torch.eye(3, dtype=torch.float64)], 1)
+    q0, q1, q2, q3 = torch.linalg.eigh(torch.cat([top, rest]))[1][:, -1]
+    rows = [
+        [q0**2 + q1**2 - q2**2 - q3**2, 2 * (q1 * q2 - q0 * q3), 2 * (q1 * q3 + q0 * q2)],
+        [2 * (q1 * q2 + q0 * q3), q0**2 - q1**2 + q2**2 - q3**2, 2 * (q2 * q3 - q0 * q1)],
+        [2 * (q1 * q3 - q0 * q2), 2 * (q2 * q3 + q0 * q1), q0**2 - q1**2 - q2**2 + q3**2],
+    ]
+    return torch.stack([torch.stack(row) for row in rows])
 
 
 def block(w, x, v, c, times, heads):

@@ -1,7 +1,5 @@
 """Molecules and models that the tests of all models share."""
 
-import dataclasses
-
 import torch
 
 from mdstride.models.registry import build
@@ -15,9 +13,13 @@ SETTINGS = {
         "attention_dropout": 0.0,
         "dropout": 0.0,
         "frame": "centred",
-    }
+    },
+    "egno": {"width": 8, "layers": 3},
 }
 """One small model for each name in the registry."""
+
+SPREAD = {"atom": 0.3, "egno": 0.03}
+"""How far `make` moves the parameters: far enough that each matters, and no further than forecasts stay near x0."""
 
 
 def make(name, *, trained=True, **changes):
@@ -27,7 +29,7 @@ def make(name, *, trained=True, **changes):
     if trained:
         with torch.no_grad():
             for parameter in model.parameters():
-                parameter.add_(0.3 * torch.randn_like(parameter))
+                parameter.add_(SPREAD[name] * torch.randn_like(parameter))
     return model
 
 
@@ -60,7 +62,7 @@ def batch(molecules, width=None):
     """A State of the molecules, padded with zeros to the largest or to `width` atoms."""
     width = width or max(len(one["mask"]) for one in molecules)
     fields = {}
-    for name in (field.name for field in dataclasses.fields(State)):
+    for name in molecules[0]:
         padded = []
         for one in molecules:
             value = one[name]
@@ -74,3 +76,34 @@ def batch(molecules, width=None):
 
 
 LAGS = torch.tensor([[10.0, 25.0, 333.3], [700.0, 8.0, 8.0]], dtype=torch.float64)
+
+
+def needing_gradients(one):
+    """The same molecule, with positions, velocities and relaxed geometry to differentiate for."""
+    return one | {key: one[key].clone().requires_grad_() for key in ("positions", "velocities", "reference")}
+
+
+def assert_agrees(model, plain, molecules, lags, tolerance=1e-10):
+    """Forecasts agree to `tolerance` Å; gradients for all parameters and inputs, relative to the largest of each.
+
+    plain(weights, molecule, lags) forecasts one molecule; lags is a list of P numbers per molecule.
+    """
+    weights = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+    ours, theirs = ([needing_gradients(one) for one in molecules] for _ in range(2))
+    state = batch(ours)
+    fast = model.forecast(state, torch.tensor(lags, dtype=torch.float64))
+    slow = [plain(weights, one, own) for one, own in zip(theirs, lags, strict=True)]
+    for forecast, expected in zip(fast, slow, strict=True):
+        torch.testing.assert_close(forecast[:, : expected.shape[1]], expected, rtol=0, atol=tolerance)
+    sum((expected - 1.0).square().sum() for expected in slow).backward()
+    ((fast - 1.0).square() * state.mask[:, None, :, None]).sum().backward()
+    pairs = [(name, p, weights[name]) for name, p in model.named_parameters()]
+    pairs += [(key, a[key], b[key]) for a, b in zip(ours, theirs, strict=True) for key in ("positions", "velocities")]
+    if weights.keys() >= {"lift_c.vectors"}:  # no other model looks at the relaxed geometry
+        pairs += [("reference", a["reference"], b["reference"]) for a, b in zip(ours, theirs, strict=True)]
+    for name, one, other in pairs:
+        scale = one.grad.abs().max()
+        assert scale > 1e-6, name
+        torch.testing.assert_close(
+            one.grad / scale, other.grad / scale, rtol=0, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}"
+        )

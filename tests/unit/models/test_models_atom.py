@@ -1,40 +1,40 @@
+from functools import partial
+
+import atom_padded
 import atom_plain
 import pytest
 import torch
-from models_helpers import LAGS, SETTINGS, batch, make, molecule
+from models_helpers import LAGS, SETTINGS, assert_agrees, batch, make, molecule
 
-from mdstride.models.atom import return_probabilities
 from mdstride.models.attention import rotary_codes
+from mdstride.models.features import return_probabilities
 from mdstride.models.lift import Head, Lift
+from mdstride.models.registry import build
 
 
-def plainly(weights, one, lags, **changes):
-    settings = SETTINGS["atom"] | changes
-    shape = {key: settings[key] for key in ("layers", "heads", "frame")}
-    return atom_plain.forecast(weights, one, lags.tolist(), **shape)
-
-
-def test_agrees_with_the_plain_reference():
+@pytest.mark.parametrize(
+    ("frame", "lags"), [("centred", [[900.0, 25.0], [0.7, 23456.7]]), ("lab", [[60.0]]), ("body", [[30.0]])]
+)
+def test_agrees_with_the_plain_reference(frame, lags):
     """Forward and gradients, against the equations written out for one molecule at a time."""
-    model, molecules, lags = make("atom"), [molecule(2, seed=1), molecule(3, seed=2, hydrogens=3)], LAGS[:, :2]
-    state = batch(molecules)
-    fast = model.forecast(state, lags)
-    weights = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
-    slow = [plainly(weights, one, lags[b]) for b, one in enumerate(molecules)]
-    for forecast, plain in zip(fast, slow, strict=True):
-        torch.testing.assert_close(forecast[:, : plain.shape[1]], plain, rtol=0, atol=1e-10)
-    sum((plain - 1.0).square().sum() for plain in slow).backward()
-    ((fast - 1.0).square() * state.mask[:, None, :, None]).sum().backward()
-    for name, parameter in model.named_parameters():
-        scale = parameter.grad.abs().max()
-        assert scale > 1e-6, name
-        torch.testing.assert_close(parameter.grad / scale, weights[name].grad / scale, rtol=0, atol=1e-10)
+    model = make("atom", frame=frame)
+    shape = {key: SETTINGS["atom"][key] for key in ("layers", "heads")} | {"frame": frame}
+    molecules = [molecule(2, seed=1), molecule(3, seed=2, hydrogens=3)][: len(lags)]
+    assert_agrees(model, partial(atom_plain.forecast, **shape), molecules, lags)
 
 
-def test_agrees_with_the_plain_reference_in_the_laboratory_frame():
-    model, one = make("atom", frame="lab"), molecule(2, seed=1)
-    expected = plainly(model.state_dict(), one, LAGS[0, :1], frame="lab")
-    torch.testing.assert_close(model.forecast(batch([one]), LAGS[:1, :1])[0], expected, rtol=0, atol=1e-10)
+@pytest.mark.parametrize("frame", ["centred", "lab", "body"])
+def test_the_baseline_of_the_benchmarks_is_the_same_model(frame):
+    model, state = make("atom", frame=frame), batch([molecule(3, seed=1), molecule(5, seed=2, hydrogens=3)])
+    shape = {key: SETTINGS["atom"][key] for key in ("layers", "heads")} | {"frame": frame}
+    expected = atom_padded.forecast(model.state_dict(), state, LAGS, width=7, **shape)
+    torch.testing.assert_close(model.forecast(state, LAGS), expected, rtol=0, atol=1e-10)
+
+
+def test_the_defaults_are_those_of_the_paper():
+    model = build("atom", {})
+    assert (len(model.blocks), model.blocks[0].attention.heads, model.blocks[0].norm_x.weight.numel()) == (6, 8, 256)
+    assert (model.blocks[0].attention_dropout.p, model.blocks[0].dropout.p, model.frame) == (0.2, 0.1, "centred")
 
 
 @pytest.mark.parametrize("mirror", [1, -1])
@@ -78,7 +78,7 @@ def test_frame_decides_whether_the_origin_matters():
 
 def test_rotary_codes_resolve_the_lags_that_matter():
     """10 fs apart, the fastest code has turned by a radian or more; 24 ps apart, the slowest by one."""
-    cosine, sine = rotary_codes(torch.tensor([[0.0, 10.0, 24000.0]], dtype=torch.float64), 16)
+    cosine, sine = rotary_codes(torch.tensor([[0.0, 10.0, 24000.0]], dtype=torch.float64), 16, torch.float64)
     angles = torch.atan2(sine, cosine)[0, :, 0, 0]
     assert angles[1].abs().max() > 1
     assert angles[2, 0].item() == pytest.approx(1.0)

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from mdstride.models.baselines import BASELINES, superpose
+from mdstride.models.baselines import BASELINES
 from mdstride.models.state import State
+from mdstride.models.superposition import superpose
 
 LAGS = torch.tensor([[0.0, 10.0, 333.3]])
 WATER = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])

@@ -18,6 +18,11 @@ def pair():
     return [molecule(3, seed=1), molecule(5, seed=2, hydrogens=3)]
 
 
+def single_precision(state):
+    keys = ("masses", "positions", "velocities", "reference")
+    return dataclasses.replace(state, **{key: getattr(state, key).float() for key in keys})
+
+
 def test_each_model_is_tested(name):
     assert name in SETTINGS
 
@@ -90,13 +95,39 @@ def test_a_single_time_depends_on_its_lag(name):
 def test_single_precision_agrees_with_double(name):
     model, state = make(name), batch(pair())
     expected = model.forecast(state, LAGS)
-    single = dataclasses.replace(
-        state,
-        **{key: getattr(state, key).float() for key in ("masses", "positions", "velocities", "reference")},
-    )
-    forecast = model.float().forecast(single, LAGS.float())
+    forecast = model.float().forecast(single_precision(state), LAGS.float())
     assert forecast.dtype == torch.float32
     torch.testing.assert_close(forecast.double(), expected, rtol=0, atol=1e-3)
+
+
+def test_reduced_precision_is_finite_and_near(name):
+    model, state, lags = make(name).float(), single_precision(batch(pair())), LAGS.float()
+    expected = model.forecast(state, lags).detach() - state.positions[:, None]
+    with torch.autocast("cpu", torch.bfloat16):
+        forecast = model.forecast(state, lags)
+    assert forecast.dtype == torch.float32
+    moved = forecast - state.positions[:, None]
+    assert (moved - expected).norm() < 0.1 * expected.norm()
+    moved.square().sum().backward()
+    assert [key for key, p in model.named_parameters() if not p.grad.isfinite().all()] == []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: agreement of CPU and GPU is not tested")
+def test_cpu_and_gpu_agree(name):
+    model, state = make(name), batch(pair())
+    expected = model.forecast(state, LAGS)
+    expected.square().sum().backward()
+    gradients = {key: p.grad.clone() for key, p in model.named_parameters()}
+    model.zero_grad()
+    there = dataclasses.replace(
+        state, **{field.name: getattr(state, field.name).cuda() for field in dataclasses.fields(state)[:-1]}
+    )
+    forecast = model.cuda().forecast(there, LAGS.cuda())
+    forecast.square().sum().backward()
+    torch.testing.assert_close(forecast.cpu(), expected, rtol=0, atol=1e-9)
+    for key, p in model.named_parameters():
+        scale = gradients[key].abs().max()
+        torch.testing.assert_close(p.grad.cpu() / scale, gradients[key] / scale, rtol=0, atol=1e-9)
 
 
 def test_every_parameter_is_used(name):

@@ -8,24 +8,27 @@
 | masses | amu | `atoms.get_masses()` |
 | time, step | fs, integrator steps | `atoms.info["time"]`, `atoms.info["step"]` |
 | InChIKey, atom-mapped SMILES, verdict | | `atoms.info["id"]`, `["smiles"]`, `["passed"]` |
+
+Data sets: dataset.py.
 """
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io.extxyz import write_xyz
 from ase.io.trajectory import TrajectoryWriter
 
 from mdstride.errors import InputError
+from mdstride.export.extxyz import momenta, write_frame
 from mdstride.formats.atomic import atomic_path
 from mdstride.formats.h5md import Trajectory, read_trajectory
 from mdstride.progress import Progress
 
-Write = Callable[[Atoms], None]
+Write = Callable[[Trajectory, int], None]
 
 
 def export_trajectory(trajectory: Path, output: Path, *, stride: int = 1) -> None:
@@ -43,7 +46,7 @@ def export_trajectory(trajectory: Path, output: Path, *, stride: int = 1) -> Non
     progress = Progress(f"export {output}", len(frames), "frames")
     with atomic_path(output) as part, WRITERS[output.suffix](part) as write:
         for frame in frames:
-            write(_atoms(stored, frame))
+            write(stored, frame)
             progress.update()
     progress.close()
 
@@ -73,32 +76,42 @@ def _check(stride: int, suffix: str) -> None:
         raise InputError(f"stride {stride}: must be 1 (every stored frame) or more")
 
 
-def _atoms(stored: Trajectory, frame: int) -> Atoms:
-    """One frame in ASE's units."""
-    atoms = Atoms(stored.atomic_numbers, stored.positions[frame], masses=stored.masses)
-    atoms.set_velocities(stored.velocities[frame] / units.fs)
-    energy = float(stored.potential_energy[frame])
-    atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=stored.forces[frame])
-    atoms.info = {
+def _info(stored: Trajectory, frame: int) -> dict[str, Any]:
+    return {
         "time": float(stored.time[frame]),
         "step": int(stored.step[frame]),
         "id": stored.id,
         "smiles": stored.mapped_smiles,
         "passed": bool(stored.verdict["passed"]),
     }
+
+
+def _atoms(stored: Trajectory, frame: int) -> Atoms:
+    """One frame in ASE's units."""
+    atoms = Atoms(stored.atomic_numbers, stored.positions[frame], masses=stored.masses, info=_info(stored, frame))
+    atoms.set_velocities(stored.velocities[frame] / units.fs)
+    energy = float(stored.potential_energy[frame])
+    atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=stored.forces[frame])
     return atoms
 
 
 @contextmanager
 def _extended_xyz(path: Path) -> Iterator[Write]:
     with path.open("w", encoding="utf-8") as stream:
-        yield lambda atoms: write_xyz(stream, atoms)
+
+        def write(stored: Trajectory, frame: int) -> None:
+            columns = {"pos": stored.positions[frame], "masses": stored.masses}
+            columns |= {"momenta": momenta(stored.masses, stored.velocities[frame]), "forces": stored.forces[frame]}
+            info = {"energy": float(stored.potential_energy[frame])} | _info(stored, frame)
+            write_frame(stream, stored.atomic_numbers, columns, info)
+
+        yield write
 
 
 @contextmanager
 def _ase_trajectory(path: Path) -> Iterator[Write]:
     with TrajectoryWriter(path) as writer:
-        yield writer.write
+        yield lambda stored, frame: writer.write(_atoms(stored, frame))
 
 
 WRITERS = {".extxyz": _extended_xyz, ".xyz": _extended_xyz, ".traj": _ase_trajectory}

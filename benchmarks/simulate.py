@@ -50,7 +50,7 @@ from mdstride.simulate.integrate import State, propagate
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "resources/compounds/pubchem_chno_small.csv.gz"
-TG80 = ROOT / "benchmarks/data/tg80.csv"
+TG80 = ROOT / "resources/tg80/tg80.csv"
 REFERENCE = {"engine": "tblite", "method": "GFN2-xTB", "accuracy": 0.1, "calculator": None, "options": {}}
 TIMESTEP = 1.0
 """fs"""

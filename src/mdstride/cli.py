@@ -2,11 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mdstride import __version__, config
+from mdstride.arguments import Settings, add_command, add_paths
+from mdstride.cli_dataset import add_dataset
 from mdstride.errors import InputError
 
 DESCRIPTION = """\
@@ -21,15 +22,14 @@ Stages, in order, and what each writes:
   select     compounds.csv, rejections.csv      which molecules, and why the others were left out
   relax      structures/ID.h5                   one GFN2-xTB minimum
   simulate   trajectories/ID/REPLICA.h5md       one NVE reference trajectory with its stability verdict
-  dataset    dataset.h5, trajectories.csv, card.md   everything a model may see, with splits by compound
+  dataset    dataset.h5, trajectories.csv, card.md   everything a model may see, with splits (dataset build)
   pretrain   runs/MODEL/SPLIT/SEED/             weights, log and settings of one training run
   evaluate   scores/MODEL/SPLIT/SEED.csv        errors on held-out compounds, beside the baselines
   report     report.html, summary.csv           the tables and plots a reader needs, in one file
 
-Besides: export (trajectories as extended XYZ or ASE trajectory)
+Besides: dataset add, split, verify, info, card, export (any data set); export (trajectories as extended XYZ or
+ASE trajectory)
 """
-
-Settings = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,98 +57,74 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mdstride {__version__}")
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
 
-    def stage(
-        name: str, command: Callable[[argparse.Namespace, Settings], None], sections: tuple[str, ...], text: str
-    ) -> argparse.ArgumentParser:
-        sub = stages.add_parser(name, help=text.split(".")[0], description=text)
-        if sections:
-            sub.add_argument(
-                "--config",
-                type=Path,
-                default=Path("config.yaml"),
-                metavar="FILE",
-                help="whole configuration (.yaml), or the sections used here (.json): "
-                f"{', '.join(sections)} (default: config.yaml)",
-            )
-        sub.set_defaults(command=command, sections=sections)
-        return sub
-
-    def path(sub: argparse.ArgumentParser, *names: str, many: bool = False, text: str) -> None:
-        for name in names:
-            sub.add_argument(
-                f"--{name}", type=Path, required=True, nargs="+" if many else None, metavar="PATH", help=text
-            )
-
-    sub = stage(
+    sub = add_command(
+        stages,
         "library",
         _library,
         ("library", "screen"),
         "Read the library, and deal the records worth a look to shards.",
     )
-    path(sub, "shards", many=True, text="shards to write (.tsv.gz); as many as there are names")
-    path(sub, "counts", text="JSON to write: how many records were read and left out, by reason")
+    add_paths(sub, "shards", many=True, text="shards to write (.tsv.gz); as many as there are names")
+    add_paths(sub, "counts", text="JSON to write: how many records were read and left out, by reason")
 
-    sub = stage("screen", _screen, ("screen",), "Find the records of one shard that lie within the range of a seed.")
-    path(sub, "shard", text="shard from `mdstride library`")
-    path(sub, "output", text="candidates to write (.h5)")
+    sub = add_command(
+        stages, "screen", _screen, ("screen",), "Find the records of one shard that lie within the range of a seed."
+    )
+    add_paths(sub, "shard", text="shard from `mdstride library`")
+    add_paths(sub, "output", text="candidates to write (.h5)")
 
-    sub = stage("select", _select, ("screen", "select"), "Choose compounds among the candidates of all shards.")
-    path(sub, "screened", many=True, text="candidates of all shards from `mdstride screen`")
-    path(sub, "counts", text="JSON from `mdstride library`")
-    path(sub, "compounds", text="CSV to write: the chosen compounds")
-    path(sub, "rejections", text="CSV to write: how many records were left out, by reason")
-    path(sub, "space", text="CSV to write: a map of where seeds, compounds and library lie")
+    sub = add_command(
+        stages, "select", _select, ("screen", "select"), "Choose compounds among the candidates of all shards."
+    )
+    add_paths(sub, "screened", many=True, text="candidates of all shards from `mdstride screen`")
+    add_paths(sub, "counts", text="JSON from `mdstride library`")
+    add_paths(sub, "compounds", text="CSV to write: the chosen compounds")
+    add_paths(sub, "rejections", text="CSV to write: how many records were left out, by reason")
+    add_paths(sub, "space", text="CSV to write: a map of where seeds, compounds and library lie")
 
-    sub = stage("relax", _relax, ("relax", "reference"), "Relax one compound to a GFN2-xTB minimum.")
+    sub = add_command(stages, "relax", _relax, ("relax", "reference"), "Relax one compound to a GFN2-xTB minimum.")
     sub.add_argument("--id", required=True, help="InChIKey of the compound")
     sub.add_argument("--smiles", required=True, help="SMILES of the compound")
-    path(sub, "output", text="structure file to write (.h5)")
+    add_paths(sub, "output", text="structure file to write (.h5)")
 
-    sub = stage("simulate", _simulate, ("simulate", "reference"), "Run one reference trajectory.")
-    path(sub, "structure", text="structure file from `mdstride relax`")
+    sub = add_command(stages, "simulate", _simulate, ("simulate", "reference"), "Run one reference trajectory.")
+    add_paths(sub, "structure", text="structure file from `mdstride relax`")
     sub.add_argument("--replica", type=int, required=True, help="number of the replica, from 0")
     sub.add_argument(
         "--twin-of", type=Path, metavar="PATH", help="trajectory of the same replica, to start beside it (1e-3 Å away)"
     )
-    path(sub, "state", text="folder from which an interrupted run goes on; removed at the end")
-    path(sub, "output", text="trajectory to write (.h5md)")
+    add_paths(sub, "state", text="folder from which an interrupted run goes on; removed at the end")
+    add_paths(sub, "output", text="trajectory to write (.h5md)")
 
-    sub = stage(
-        "dataset", _dataset, ("dataset", "reference"), "Collect the trajectories that passed into one data set."
-    )
-    path(sub, "compounds", text="compounds.csv from `mdstride select`")
-    path(sub, "structures", text="folder that holds ID.h5 of every compound")
-    path(sub, "trajectories", text="folder that holds ID/REPLICA.h5md of every compound")
-    sub.add_argument("--replicas", type=int, required=True, help="number of replicas of each compound")
-    path(sub, "output", text="data set to write (.h5)")
-    path(sub, "table", text="CSV to write: the verdict on every trajectory")
-    path(sub, "card", text="data card to write (Markdown)")
+    add_dataset(stages)
 
-    sub = stage("pretrain", _pretrain, ("pretrain",), "Train one model on the training compounds.")
+    sub = add_command(stages, "pretrain", _pretrain, ("pretrain",), "Train one model on the training compounds.")
     sub.add_argument("--model", required=True, help="registered model, such as atom")
     sub.add_argument("--seed", type=int, required=True, help="of weights, windows and augmentation")
     sub.add_argument("--split", default="compound", help="name of the split (default: compound)")
-    path(sub, "dataset", text="data set from `mdstride dataset`")
-    path(sub, "output", text="folder to write weights.safetensors, log.jsonl and run.json into")
-    path(sub, "state", text="folder for checkpoints to resume from; removed when training is complete")
+    add_paths(sub, "dataset", text="data set from `mdstride dataset`")
+    add_paths(sub, "output", text="folder to write weights.safetensors, log.jsonl and run.json into")
+    add_paths(sub, "state", text="folder for checkpoints to resume from; removed when training is complete")
 
-    sub = stage("evaluate", _evaluate, ("evaluate",), "Score one trained model and the baselines, zero-shot.")
-    path(sub, "dataset", text="data set from `mdstride dataset`")
+    sub = add_command(
+        stages, "evaluate", _evaluate, ("evaluate",), "Score one trained model and the baselines, zero-shot."
+    )
+    add_paths(sub, "dataset", text="data set from `mdstride dataset`")
     sub.add_argument("--split", default="compound", help="name of the split (default: compound)")
-    path(sub, "run", text="folder that `mdstride pretrain` wrote")
-    path(sub, "output", text="CSV to write: one row per forecaster, window and lag")
+    add_paths(sub, "run", text="folder that `mdstride pretrain` wrote")
+    add_paths(sub, "output", text="CSV to write: one row per forecaster, window and lag")
 
-    sub = stage("report", _report, config.SECTIONS, "Draw the report.")
-    path(sub, "compounds", "rejections", "space", "trajectories", text="table from an earlier stage (CSV)")
-    path(sub, "dataset", text="data set from `mdstride dataset`")
-    path(sub, "runs", many=True, text="folders that `mdstride pretrain` wrote")
-    path(sub, "scores", many=True, text="score tables from `mdstride evaluate`, in the order of --runs")
-    path(sub, "output", text="report to write (.html)")
-    path(sub, "summary", text="CSV to write: the figures behind the report")
+    sub = add_command(stages, "report", _report, config.SECTIONS, "Draw the report.")
+    add_paths(sub, "compounds", "rejections", "space", "trajectories", text="table from an earlier stage (CSV)")
+    add_paths(sub, "dataset", text="data set from `mdstride dataset`")
+    add_paths(sub, "runs", many=True, text="folders that `mdstride pretrain` wrote")
+    add_paths(sub, "scores", many=True, text="score tables from `mdstride evaluate`, in the order of --runs")
+    add_paths(sub, "output", text="report to write (.html)")
+    add_paths(sub, "summary", text="CSV to write: the figures behind the report")
 
-    sub = stage("export", _export, (), "Write trajectories as extended XYZ or as ASE's own format.")
-    path(sub, "source", text="trajectory (.h5md), or a folder of them, of which all that passed are written")
-    path(sub, "output", text="file to write (.extxyz, .xyz or .traj), or a folder for many")
+    sub = add_command(stages, "export", _export, (), "Write trajectories as extended XYZ or as ASE's own format.")
+    add_paths(sub, "source", text="trajectory (.h5md), or a folder of them, of which all that passed are written")
+    add_paths(sub, "output", text="file to write (.extxyz, .xyz or .traj), or a folder for many")
     sub.add_argument("--format", choices=("extxyz", "xyz", "traj"), help="for a folder; a single file's suffix decides")
     sub.add_argument("--stride", type=int, default=1, help="write every so many frames (default: 1)")
     return parser
@@ -199,22 +175,6 @@ def _simulate(options: argparse.Namespace, settings: Settings) -> None:
         state=options.state,
         output=options.output,
         twin_of=options.twin_of,
-    )
-
-
-def _dataset(options: argparse.Namespace, settings: Settings) -> None:
-    from mdstride.dataset.stage import build_dataset
-
-    build_dataset(
-        settings["dataset"],
-        settings["reference"],
-        compounds=options.compounds,
-        structures=options.structures,
-        trajectories=options.trajectories,
-        replicas=options.replicas,
-        output=options.output,
-        table=options.table,
-        card=options.card,
     )
 
 

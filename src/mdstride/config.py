@@ -26,6 +26,17 @@ SECTIONS = (
     "report",
 )
 
+SPLIT_KEYS = {
+    "random": ("seed", "validation", "test", "folds"),
+    "scaffold": ("seed", "validation", "test", "folds"),
+    "butina": ("seed", "validation", "test", "folds", "cutoff"),
+    "named": ("path",),
+    "replica": (),
+    "md17": (),
+    "time": ("validation", "test", "gap"),
+}
+"""What each method of `dataset.splits` needs besides `method`."""
+
 Config = dict[str, Any]
 
 
@@ -104,8 +115,7 @@ def _explain(error: Any) -> str:
         unknown = [name for name in error.instance if name not in known]
         return "; ".join(f"unknown key `{name}` in {key}; {_nearest(name, known)}" for name in unknown)
     if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
-        return f"{key}: missing key `{missing[0]}`; copy it from config.yaml"
+        return f"{key}: missing key `{error.message.split(chr(39))[1]}`; copy it from config.yaml"
     if error.validator == "enum":
         return f"{key}: {value} is not known; {_nearest(str(error.instance), [str(v) for v in error.validator_value])}"
     remedy = f" ({error.schema['description']})" if "description" in error.schema else ""
@@ -156,10 +166,7 @@ def _contradictions(config: Config) -> Iterator[str]:
         atom = config["pretrain"]["atom"]
         if atom["width"] % (2 * atom["heads"]):
             yield f"pretrain.atom: width {atom['width']} must be a multiple of twice the heads ({2 * atom['heads']})"
-    if "dataset" in config:
-        split = config["dataset"]["split"]
-        if split["validation"] + split["test"] >= 1:
-            yield "dataset.split: validation and test together must stay below 1, or nothing is left to train on"
+    yield from _split_contradictions(config)
     if "simulate" in config:
         simulate = config["simulate"]
         length = 1000 * simulate["production"]
@@ -172,3 +179,25 @@ def _contradictions(config: Config) -> Iterator[str]:
         for key, lag in longest.items():
             if lag >= length:
                 yield f"{key}: {lag:g} fs does not fit into simulate.production = {length:g} fs; change one of them"
+
+
+def _split_contradictions(config: Config) -> Iterator[str]:
+    splits = config.get("dataset", {}).get("splits", {})
+    for name, split in splits.items():
+        missing = [key for key in SPLIT_KEYS[split["method"]] if key not in split]
+        if missing:
+            yield f"dataset.splits.{name}: missing key `{missing[0]}`, which method {split['method']} needs"
+        elif split.get("validation", 0) + split.get("test", 0) >= 1:
+            yield f"dataset.splits.{name}: validation + test must stay below 1, or nothing is left to train on"
+    for name in config.get("plan", {}).get("splits", ()) if splits else ():
+        if name not in splits:
+            yield f"plan.splits: `{name}` is not in dataset.splits; {_nearest(name, list(splits))}"
+
+
+def planned_splits(config: Config) -> list[str]:
+    """Names of the splits to train on: those of plan.splits, and NAME-1 .. NAME-k of one with k folds."""
+    names: list[str] = []
+    for name in config["plan"]["splits"]:
+        folds = config["dataset"]["splits"][name].get("folds")
+        names += [f"{name}-{fold}" for fold in range(1, folds + 1)] if folds else [name]
+    return names

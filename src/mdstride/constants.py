@@ -24,5 +24,8 @@ HARTREE = 27.211386245988
 KJ_PER_MOL = 96.48533212
 """1 eV in kJ/mol."""
 
+KCAL_PER_MOL = KJ_PER_MOL / 4.184
+"""1 eV in kcal/mol, of the thermochemical calorie."""
+
 LIGHT = 2.99792458e-5
 """Speed of light in cm/fs: a frequency in cm-1 times this is one in 1/fs."""

@@ -1,68 +1,107 @@
 """Windows: an initial state and what became of it, drawn from a data set that lives on the device.
 
 All trajectories lie in flat arrays of atoms [sum of F*N, 3]; a window is index arithmetic on offsets, so a batch needs
-no Python per sample and no copy from the host.
+no Python per sample and no copy from the host. A set that fits nowhere lies in a file that the system maps to memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from mdstride.errors import InputError
-from mdstride.formats.dataset_file import CompoundData, Dataset
+from mdstride.formats.atomic import atomic_path
+from mdstride.formats.dataset import CompoundData, Dataset, Replica
+from mdstride.formats.split import Segment
 from mdstride.models.state import State
 
 
 class Windows:
-    """Windows over the trajectories of some compounds of a data set."""
+    """Windows within the segments of a part of a split.
 
-    def __init__(self, dataset: Dataset, ids: Sequence[str], device: torch.device | str = "cpu") -> None:
-        if not ids:
+    Parameters
+    ----------
+    dataset, segments
+        The data set, in memory or open, and the frames that windows may touch.
+    device
+        Where the flat arrays and the windows lie.
+    heavy
+        Leave hydrogens out: for models that ignore them, in half the memory.
+    scratch
+        Folder for flat arrays in files instead of memory (CPU only); they are made once for each content of the set.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        segments: Sequence[Segment],
+        device: torch.device | str = "cpu",
+        *,
+        heavy: bool = False,
+        scratch: Path | None = None,
+    ) -> None:
+        if not segments:
             raise InputError("no compound to draw windows from; the split has an empty part: lower its shares")
-        compounds = [dataset.compounds[name] for name in ids]
-        pairs = [(k, replica) for k, compound in enumerate(compounds) for replica in compound.replicas]
-        intervals = {replica.interval for _, replica in pairs}
-        if len(intervals) != 1:
-            raise InputError(f"trajectories with different frame intervals ({sorted(intervals)} fs) cannot be mixed")
-        self.ids = list(ids)
-        self.interval: float = intervals.pop()
+        found = [
+            _Found(dataset.compounds[s.compound], replica, s) for s in segments for replica in _replicas(dataset, s)
+        ]
         self.device = torch.device(device)
-        self._fixed = _pad(compounds, self.device)
-        self.compound = torch.tensor([k for k, _ in pairs], device=device)  # [T] of each trajectory
-        frames = [len(replica.positions) for _, replica in pairs]
-        atoms = [replica.positions.shape[1] for _, replica in pairs]
-        self.frames = torch.tensor(frames, device=device)  # [T]
-        self._atoms = torch.tensor(atoms, device=device)  # [T]
-        starts = np.concatenate([[0], np.cumsum(np.array(frames) * np.array(atoms))])
-        self._offset = torch.tensor(starts[:-1], device=device)  # [T] first row of each trajectory
-        self._positions = _flat([replica.positions for _, replica in pairs], self.device)
-        self._velocities = _flat([replica.velocities for _, replica in pairs], self.device)
+        self.interval = _interval(found)
+        """fs between frames."""
+        self.ids = list(dict.fromkeys(item.compound.id for item in found))
+        """Compounds in the order of the segments."""
+        compounds = [dataset.compounds[key] for key in self.ids]
+        atoms = {compound.id: _atoms(compound, heavy) for compound in compounds}
+        replicas = {(item.compound.id, item.replica.number): item for item in found}
+        counts = [len(item.replica.positions) * len(atoms[key]) for (key, _), item in replicas.items()]
+        first_row = dict(zip(replicas, np.cumsum([0, *counts[:-1]]).tolist(), strict=True))
 
-    def gather(self, trajectory: torch.Tensor, start: torch.Tensor, steps: torch.Tensor) -> tuple[State, torch.Tensor]:
-        """The state at frame `start` [B] of `trajectory` [B], and the positions [B, P, N, 3] `steps` [B, P] later.
+        def numbers(values: Iterator[int]) -> torch.Tensor:
+            return torch.tensor(list(values), device=device)
+
+        self.compound = numbers(self.ids.index(item.compound.id) for item in found)
+        """[S] index into `ids` of each segment's compound."""
+        self.replica = numbers(item.replica.number for item in found)
+        """[S] number of the trajectory that the segment belongs to."""
+        self.first = numbers(item.segment.first for item in found)
+        """[S] first frame of the segment; starts count from there."""
+        self.frames = numbers(item.frames for item in found)
+        """[S] frames in the segment."""
+        self.shortest = min(item.frames for item in found)
+        self._atoms = numbers(len(atoms[item.compound.id]) for item in found)
+        self._offset = self.first * self._atoms + numbers(first_row[item.key] for item in found)
+        self._order = torch.argsort(self.compound, stable=True)
+        edges = torch.arange(len(self.ids) + 1, device=device)
+        self._edges = torch.searchsorted(self.compound[self._order].contiguous(), edges)
+        self._fixed = _pad(compounds, atoms, self.device)
+        self._width = self._fixed["mask"].shape[1]
+        store = _Store(dataset, [item for item in replicas.values()], atoms, sum(counts) + self._width, scratch)
+        self._positions, self._velocities = (store.flat(name).to(device) for name in ("positions", "velocities"))
+
+    def gather(self, segment: torch.Tensor, start: torch.Tensor, steps: torch.Tensor) -> tuple[State, torch.Tensor]:
+        """The state at frame `start` [B] of `segment` [B], and the positions [B, P, N, 3] `steps` [B, P] later.
 
         A window with negative steps runs backwards: its initial velocities are reversed (time reversal of NVE).
         """
-        compound = self.compound[trajectory]
-        mask = self._fixed["mask"][compound]
-        width = int(mask.sum(1).max())
-        fixed = {name: value[compound][:, :width] for name, value in self._fixed.items()}
+        compound = self.compound[segment]
+        width = self._width
+        if self.device.type == "cpu":  # elsewhere the largest molecule of the batch would have to be waited for
+            width = int(self._atoms[segment].max())
+        fixed: dict[str, Any] = {name: value[compound][:, :width] for name, value in self._fixed.items()}
         fixed["adjacency"] = fixed["adjacency"][:, :, :width]
-        mask = fixed["mask"]
-        atom = torch.arange(width, device=self.device)
-        count, base = self._atoms[trajectory], self._offset[trajectory]
-        atom = torch.minimum(atom, count[:, None] - 1)  # padded entries read a real atom and are blanked below
-        now = (base + start * count)[:, None] + atom
-        then = (base[:, None] + (start[:, None] + steps) * count[:, None])[..., None] + atom[:, None]
+        blank = ~fixed["mask"][..., None]
+        count = self._atoms[segment]
+        now = (self._offset[segment] + start * count)[:, None]
+        targets = _rows(self._positions, now + steps * count[:, None], blank)
         sign = torch.where(steps[:, 0] < 0, -1.0, 1.0)[:, None, None]
-        blank = ~mask[..., None]
         state = State(
-            positions=self._positions[now].masked_fill(blank, 0),
-            velocities=(self._velocities[now] * sign).masked_fill(blank, 0),
+            positions=_rows(self._positions, now, blank)[:, 0],
+            velocities=_rows(self._velocities, now, blank)[:, 0] * sign,
             **fixed,
         )
-        return state, self._positions[then].masked_fill(blank[:, None], 0)
+        return state, targets
 
     def draw(
         self,
@@ -74,8 +113,8 @@ class Windows:
         reverse: bool = False,
     ) -> tuple[State, torch.Tensor, torch.Tensor]:
         """Random windows: (state, lags [B, P] fs, targets [B, P, N, 3]). See `choose`."""
-        trajectory, start, steps = self.choose(batch, times, lags, generator, reverse=reverse)
-        state, targets = self.gather(trajectory, start, steps)
+        segment, start, steps = self.choose(batch, times, lags, generator, reverse=reverse)
+        state, targets = self.gather(segment, start, steps)
         return state, self.lags(steps), targets
 
     def lags(self, steps: torch.Tensor) -> torch.Tensor:
@@ -91,43 +130,115 @@ class Windows:
         *,
         reverse: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Random windows by index: trajectory [B], start frame [B] and steps [B, P] in frames, for `gather`.
+        """Random windows by index: segment [B], start frame [B] and steps [B, P] in frames, for `gather`.
 
-        A compound, then one of its trajectories, the longest lag log-uniform in `lags` (fs, rounded to frames), the
-        other P - 1 times equally spaced up to it, and a start that leaves room. With `reverse`, half of the windows
-        run backwards.
+        A compound, then one of its segments, the longest lag log-uniform in `lags` (fs, rounded to frames), the other
+        P - 1 times equally spaced up to it, and a start that leaves room. With `reverse`, half of the windows run
+        backwards.
         """
+        if max(1, round(lags[1] / self.interval)) >= self.shortest:
+            raise InputError(f"a lag of {lags[1]:g} fs does not fit into the shortest trajectory")
 
         def uniform() -> torch.Tensor:
             return torch.rand(batch, generator=generator, device=self.device, dtype=torch.float64)
 
         picked = (uniform() * len(self.ids)).long()
-        order = torch.argsort(self.compound, stable=True)
-        first = torch.searchsorted(self.compound[order], picked)
-        last = torch.searchsorted(self.compound[order], picked, right=True)
-        trajectory = order[first + (uniform() * (last - first)).long()]
+        first, last = self._edges[picked], self._edges[picked + 1]
+        segment = self._order[first + (uniform() * (last - first)).long()]
         low, high = np.log(lags[0]), np.log(lags[1])
         longest = torch.exp(low + uniform() * (high - low)) / self.interval
         fractions = torch.arange(1, times + 1, device=self.device, dtype=torch.float64) / times
         steps = (longest[:, None] * fractions).round().clamp(min=1).long()
-        room = self.frames[trajectory] - steps[:, -1]
-        if int(room.min()) < 1:
-            raise InputError(f"a lag of {lags[1]:g} fs does not fit into the shortest trajectory")
-        start = (uniform() * room).long()
+        start = (uniform() * (self.frames[segment] - steps[:, -1])).long()
         if reverse:
             backwards = uniform() < 0.5
             start = torch.where(backwards, start + steps[:, -1], start)
             steps = torch.where(backwards[:, None], -steps, steps)
-        return trajectory, start, steps
+        return segment, start, steps
 
 
-def _flat(arrays: list[np.ndarray], device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(np.concatenate([array.reshape(-1, 3) for array in arrays])).to(device)
+class _Found:
+    """A segment with the trajectory it lies in; refuses one in which nothing can be forecast."""
+
+    def __init__(self, compound: CompoundData, replica: Replica, segment: Segment) -> None:
+        self.compound, self.replica, self.segment = compound, replica, segment
+        self.key = (compound.id, replica.number)
+        stop = len(replica.positions) if segment.stop is None else segment.stop
+        self.frames = stop - segment.first
+        where = f"{compound.id}, trajectory {replica.number}"
+        if not 0 <= segment.first < stop <= len(replica.positions):
+            raise InputError(f"{where}: frames {segment.first} to {stop} are not in it; make the split again")
+        if not replica.consecutive or replica.velocities is None:
+            raise InputError(f"{where}: its frames do not follow each other in time, so there is nothing to forecast")
 
 
-def _pad(compounds: list[CompoundData], device: torch.device) -> dict[str, torch.Tensor]:
+class _Store:
+    """The arrays of some trajectories, one after the other, in memory or in files."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        found: Sequence[_Found],
+        atoms: dict[str, np.ndarray],
+        rows: int,
+        scratch: Path | None,
+    ) -> None:
+        self._dataset, self._found, self._atoms, self._rows, self._scratch = dataset, found, atoms, rows, scratch
+
+    def flat(self, name: str) -> torch.Tensor:
+        """Array `name` of all trajectories: [rows, 3], with rows of zero at the end that a wide window may touch."""
+        if self._scratch is None:
+            flat = torch.zeros(self._rows, 3)
+            self._fill(flat.numpy(), name)
+            return flat
+        atoms = sum(len(self._atoms[key]) for key, _ in (item.key for item in self._found))
+        path = self._scratch / f"{self._dataset.hash()[:16]}-{len(self._found)}-{atoms}-{self._rows}-{name}.f32"
+        if not path.exists():
+            with atomic_path(path) as part:
+                self._fill(np.memmap(part, np.float32, "w+", shape=(self._rows, 3)), name)
+        return torch.from_file(str(path), size=self._rows * 3, dtype=torch.float32).view(self._rows, 3)
+
+    def _fill(self, flat: np.ndarray, name: str) -> None:
+        row = 0
+        for item in self._found:
+            values = getattr(item.replica, name)[()][:, self._atoms[item.compound.id]].reshape(-1, 3)
+            flat[row : row + len(values)] = values
+            row += len(values)
+
+
+def _rows(flat: torch.Tensor, first: torch.Tensor, blank: torch.Tensor) -> torch.Tensor:
+    """As many rows as `blank` [B, N, 1] has, from each of `first` [B, P] on, zero where blank: [B, P, N, 3].
+
+    The rows of a window overlap those of the next in one strided view, so each window is copied in one piece.
+    """
+    width = blank.shape[1]
+    windows = flat.as_strided((len(flat) - width + 1, 3 * width), (3, 1))
+    rows = windows.index_select(0, first.flatten()).view(*first.shape, width, 3)
+    return rows.masked_fill_(blank[:, None], 0)
+
+
+def _replicas(dataset: Dataset, segment: Segment) -> Sequence[Replica]:
+    replicas = dataset.compounds[segment.compound].replicas
+    return [replica for replica in replicas if segment.replica in (None, replica.number)]
+
+
+def _interval(found: Sequence[_Found]) -> float:
+    intervals = {item.replica.interval for item in found}
+    if len(intervals) != 1:
+        raise InputError(f"trajectories with different frame intervals ({sorted(intervals)} fs) cannot be mixed")
+    return intervals.pop()
+
+
+def _atoms(compound: CompoundData, heavy: bool) -> np.ndarray:
+    """Indices of the atoms that count."""
+    return np.flatnonzero(compound.atomic_numbers > 1) if heavy else np.arange(len(compound.atomic_numbers))
+
+
+def _pad(
+    compounds: Sequence[CompoundData], atoms: dict[str, np.ndarray], device: torch.device
+) -> dict[str, torch.Tensor]:
     """What does not depend on time, padded to the largest compound: [C, N] or [C, N, ...]."""
-    count, width = len(compounds), max(len(compound.masses) for compound in compounds)
+    count, width = len(compounds), max(len(kept) for kept in atoms.values())
     fixed = {
         "atomic_numbers": torch.zeros(count, width, dtype=torch.int64),
         "masses": torch.zeros(count, width),
@@ -136,11 +247,12 @@ def _pad(compounds: list[CompoundData], device: torch.device) -> dict[str, torch
         "reference": torch.zeros(count, width, 3),
     }
     for k, compound in enumerate(compounds):
-        atoms = len(compound.masses)
-        fixed["atomic_numbers"][k, :atoms] = torch.from_numpy(compound.atomic_numbers)
-        fixed["masses"][k, :atoms] = torch.from_numpy(compound.masses)
-        fixed["mask"][k, :atoms] = True
-        fixed["reference"][k, :atoms] = torch.from_numpy(compound.reference)
-        for i, j in compound.bonds:
-            fixed["adjacency"][k, i, j] = fixed["adjacency"][k, j, i] = True
+        kept = atoms[compound.id]
+        size = len(kept)
+        bonded = np.zeros((len(compound.atomic_numbers),) * 2, bool)
+        bonded[tuple(compound.bonds.T)] = True
+        for name in ("atomic_numbers", "masses", "reference"):
+            fixed[name][k, :size] = torch.from_numpy(np.asarray(getattr(compound, name))[kept])
+        fixed["mask"][k, :size] = True
+        fixed["adjacency"][k, :size, :size] = torch.from_numpy((bonded | bonded.T)[np.ix_(kept, kept)])
     return {name: value.to(device) for name, value in fixed.items()}

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mdstride.formats.dataset_file import CompoundData, Dataset, Replica
+from mdstride.formats.dataset import CompoundData, Dataset, Replica
+from mdstride.formats.split import Split, whole
 
 INTERVAL = 2.0
 """fs between frames."""
@@ -44,7 +45,7 @@ def _replica(reference: np.ndarray, number: int, frames: int, generator: np.rand
         energy=np.linspace(-1, 0, frames),
         origin=np.array([1.0, 2.0, 3.0]),
         figures={"passed": True, "reason": "", "drift": 0.01, "temperature": 300.0},
-        source="0" * 64,
+        source={"format": "mdstride", "sha256": "0" * 64, "notes": []},
     )
 
 
@@ -55,7 +56,8 @@ def toy_dataset() -> Callable[..., Dataset]:
     def make(heavy: tuple[int, ...] = (3, 4, 5, 3), **options: int) -> Dataset:
         compounds = [toy_compound(k, count, **options) for k, count in enumerate(heavy)]
         ids = [compound.id for compound in compounds]
-        split = {"test": ids[:1], "validation": ids[1:2], "train": ids[2:]}
+        parts = {"train": whole(ids[2:]), "validation": whole(ids[1:2]), "test": whole(ids[:1])}
+        split = Split(parts, "random")
         return Dataset({compound.id: compound for compound in compounds}, {"compound": split}, {"reference": {}})
 
     return make

@@ -10,15 +10,24 @@ import pytest
 from mdstride import cli
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("library", "screen", "select", "relax", "simulate", "dataset", "pretrain", "evaluate", "report")
+STAGES = ("library", "screen", "select", "relax", "simulate", "dataset build", "pretrain", "evaluate", "report")
+ACTIONS = ("add", "split", "verify", "info", "card", "export")
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_help_names_every_option(stage, capsys):
     with pytest.raises(SystemExit) as caught:
-        cli.main([stage, "--help"])
+        cli.main([*stage.split(), "--help"])
     assert caught.value.code == 0
     assert "--config" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_actions_on_a_data_set_need_no_configuration(action, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["dataset", action, "--help"])
+    assert caught.value.code == 0
+    assert "--config" not in capsys.readouterr().out
 
 
 def test_export_needs_no_configuration(tmp_path, capsys, monkeypatch):

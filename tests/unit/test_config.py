@@ -83,8 +83,16 @@ def test_every_key_of_the_default_has_a_comment():
         ({"pretrain__atom__width": 97}, "multiple of twice the heads"),
         ({"evaluate__lags": [1e6]}, "does not fit"),
         ({"pretrain__lags": [8.0, 1e6]}, "does not fit"),
-        ({"dataset__split__test": 0.9}, "nothing is left to train on"),
-        ({"dataset": {}}, "missing key `split`"),
+        ({"dataset__splits__compound__test": 0.9}, "nothing is left to train on"),
+        ({"dataset__splits__compound__method": "scafold"}, "did you mean `scaffold`?"),
+        (
+            {"dataset__splits__compound__method": "butina"},
+            "dataset.splits.compound: missing key `cutoff`, which method",
+        ),
+        ({"dataset__splits": {"a/b": {"method": "replica"}}}, "a/b"),
+        ({"plan__splits": ["compond"]}, "plan.splits: `compond` is not in dataset.splits; did you mean `compound`?"),
+        ({"dataset": {}}, "missing key `splits`"),
+        ({"dataset": {}}, "missing key `max_failed`"),
         ({"library__source": "csv"}, "library.path: source csv reads a file; give its path"),
         ({"library__path": "mine.csv"}, "library.path: source bundled reads no file of yours"),
         ({"library__pubchem__url": "ftp://x"}, "must match ^https?:// (address of a PUG-REST service)"),
@@ -119,3 +127,12 @@ def test_missing_or_broken_file_is_named(tmp_path):
     broken.write_text("just text", encoding="utf-8")
     with pytest.raises(InputError, match="must be object"):
         config.load(broken)
+
+
+def test_folds_are_planned_one_by_one():
+    assert config.planned_splits(DEFAULT) == ["compound"]
+    assert config.planned_splits(changed(dataset__splits__compound__folds=3)) == [
+        "compound-1",
+        "compound-2",
+        "compound-3",
+    ]

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from mdstride.errors import InputError
+from mdstride.formats.dataset_file import open_dataset, write_dataset
+from mdstride.formats.split import Segment, whole
 from mdstride.windows import Windows
 
 
@@ -15,7 +17,7 @@ def data(toy_dataset):
 
 @pytest.fixture
 def windows(data):
-    return Windows(data, sorted(data.compounds))
+    return Windows(data, whole(data.compounds))
 
 
 def drawn(windows, batch=400, times=4, lags=(8.0, 120.0), **options):
@@ -70,7 +72,7 @@ def test_lags_are_log_uniform_and_equally_spaced(windows):
 def test_compounds_are_drawn_evenly_whatever_their_number_of_replicas(data):
     few = data.compounds["AAAAAAAAAAAAAA-UHFFFAOYSA-N"]
     few = dataclasses.replace(few, replicas=few.replicas[:1])
-    windows = Windows(dataclasses.replace(data, compounds={**data.compounds, few.id: few}), sorted(data.compounds))
+    windows = Windows(dataclasses.replace(data, compounds={**data.compounds, few.id: few}), whole(data.compounds))
     trajectory, _, _ = drawn(windows, batch=3000)
     counts = torch.bincount(windows.compound[trajectory], minlength=3)
     assert (counts - 1000).abs().max() < 120  # 4.6 standard deviations
@@ -92,9 +94,69 @@ def test_different_intervals_are_refused(data):
     compound = data.compounds[key]
     other = dataclasses.replace(compound, replicas=(dataclasses.replace(compound.replicas[0], interval=1.0),))
     with pytest.raises(InputError, match="intervals"):
-        Windows(dataclasses.replace(data, compounds={**data.compounds, key: other}), sorted(data.compounds))
+        Windows(dataclasses.replace(data, compounds={**data.compounds, key: other}), whole(data.compounds))
 
 
 def test_an_empty_part_is_refused(data):
     with pytest.raises(InputError, match="no compound"):
         Windows(data, [])
+
+
+def test_windows_stay_within_their_segments(data):
+    key = sorted(data.compounds)[1]
+    segments = (Segment(key, 1, 20, 45), Segment(key, 0, 60, 80))
+    windows = Windows(data, segments)
+    segment, start, steps = drawn(windows, lags=(8.0, 36.0), reverse=True)
+    reached = torch.cat([start[:, None], start[:, None] + steps], 1) + windows.first[segment][:, None]
+    for k, (low, stop) in enumerate(((20, 45), (60, 80))):
+        mine = reached[segment == k]
+        assert len(mine) > 100 and mine.min() >= low and mine.max() == stop - 1
+    _, targets = windows.gather(segment, start, steps)
+    replicas = data.compounds[key].replicas
+    for b, k in enumerate(segment.tolist()):
+        frames = replicas[1 - k].positions[reached[b, 1:].numpy()]
+        np.testing.assert_array_equal(targets[b], frames)
+    with pytest.raises(InputError, match="frames 80 to 91 are not in it"):
+        Windows(data, (Segment(key, 0, 80, 91),))
+
+
+def test_heavy_atoms_alone_are_what_heavy_gives(data):
+    every, heavy = (Windows(data, whole(data.compounds), heavy=heavy) for heavy in (False, True))
+    chosen = drawn(every)
+    state, targets = every.gather(*chosen)
+    bare, bare_targets = heavy.gather(*chosen)
+    for name, value in vars(state.heavy()).items():
+        assert not isinstance(value, torch.Tensor) or torch.equal(getattr(bare, name), value), name
+    index, kept = state.heavy_index()
+    rows = torch.arange(len(index))[:, None]
+    expected = targets.movedim(1, 2)[rows, index].masked_fill(~kept[..., None, None], 0)
+    assert torch.equal(bare_targets.movedim(1, 2), expected)
+
+
+def test_out_of_core_is_the_same(data, windows, tmp_path):
+    """Arrays of an open file, through a mapped one: the same windows, made once, and nothing half-made is used."""
+    write_dataset(tmp_path / "dataset.h5", data)
+    chosen = drawn(windows)
+    expected = windows.gather(*chosen)
+    for _ in range(2):
+        with open_dataset(tmp_path / "dataset.h5") as opened:
+            mapped = Windows(opened, whole(data.compounds), scratch=tmp_path / "scratch")
+        state, targets = mapped.gather(*chosen)
+        assert torch.equal(targets, expected[1]) and torch.equal(state.velocities, expected[0].velocities)
+        files = sorted((tmp_path / "scratch").iterdir())
+        assert len(files) == 2
+        stamps = [path.stat().st_mtime_ns for path in files]
+    with open_dataset(tmp_path / "dataset.h5") as opened:
+        Windows(opened, whole(data.compounds), scratch=tmp_path / "scratch")
+        Windows(opened, whole(list(data.compounds)[:1]), scratch=tmp_path / "scratch")
+    assert [path.stat().st_mtime_ns for path in files] == stamps
+    assert len(list((tmp_path / "scratch").iterdir())) == 4
+
+
+@pytest.mark.parametrize("change", [{"consecutive": False}, {"velocities": None}])
+def test_frames_that_do_not_follow_each_other_are_refused(data, change):
+    key = sorted(data.compounds)[0]
+    compound = data.compounds[key]
+    other = dataclasses.replace(compound, replicas=(dataclasses.replace(compound.replicas[0], **change),))
+    with pytest.raises(InputError, match="trajectory 0: its frames do not follow each other in time"):
+        Windows(dataclasses.replace(data, compounds={**data.compounds, key: other}), whole(data.compounds))

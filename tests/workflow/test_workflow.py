@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from mdstride.dataset.verify import verify_dataset
 from mdstride.formats.dataset_file import read_dataset
 from mdstride.formats.h5md import read_trajectory
+from mdstride.formats.split import whole
 from mdstride.models.registry import load
 from mdstride.windows import Windows
 
@@ -84,11 +86,9 @@ def test_a_run_leaves_everything_it_promises(finished):
         assert (results / name).stat().st_size > 0, name
     dataset = read_dataset(results / "dataset.h5")
     assert len(dataset.compounds) == 4
-    assert {part: len(ids) for part, ids in dataset.splits["compound"].items()} == {
-        "train": 2,
-        "validation": 1,
-        "test": 1,
-    }
+    counts = {part: len(dataset.splits["compound"].ids(part)) for part in ("train", "validation", "test")}
+    assert counts == {"train": 2, "validation": 1, "test": 1}
+    assert verify_dataset(results / "dataset.h5", results / "trajectories") == []
     assert not list(results.rglob("*.part"))
     assert not (results / "state/atom/compound/1").exists()
 
@@ -97,13 +97,13 @@ def test_the_reported_scores_follow_from_the_artefacts(finished):
     """The trained weights, loaded and run by hand on one scored window, give the recorded errors."""
     results = finished / "results/tiny"
     dataset = read_dataset(results / "dataset.h5")
-    (test,) = dataset.splits["compound"]["test"]
+    (test,) = dataset.splits["compound"].ids("test")
     with (results / "scores/atom/compound/1.csv").open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["model"] == "atom"]
     rows = [row for row in rows if (row["replica"], row["start"]) == (rows[0]["replica"], rows[0]["start"])]
     rows.sort(key=lambda row: float(row["lag"]))
     assert {row["compound"] for row in rows} == {test}
-    windows = Windows(dataset, [test])
+    windows = Windows(dataset, whole([test]))
     lags = torch.tensor([[float(row["lag"]) for row in rows]])
     trajectory = [replica.number for replica in dataset.compounds[test].replicas].index(int(rows[0]["replica"]))
     state, truth = windows.gather(

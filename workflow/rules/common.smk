@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mdstride.config import SECTIONS, check
+from mdstride.config import SECTIONS, check, planned_splits
 from mdstride.errors import InputError
 from mdstride.formats.atomic import write_text
 from mdstride.formats.provenance import source_hash
@@ -26,14 +26,15 @@ except InputError as error:
 OUT = f"{config['results']}/{config['run']}"
 MODELS = config["plan"]["models"]
 SEEDS = config["plan"]["seeds"]
-RUNS = [f"{model}/compound/{seed}" for model in MODELS for seed in SEEDS]
+SPLITS = planned_splits(config)
+RUNS = {split: [f"{model}/{split}/{seed}" for model in MODELS for seed in SEEDS] for split in SPLITS}
 
 
 wildcard_constraints:
     id=r"[A-Za-z0-9_-]{1,64}",
     replica=r"[0-9]+",
     model="|".join(MODELS),
-    split="compound",
+    split="|".join(SPLITS),
     seed=r"[0-9]+",
 
 

@@ -2,7 +2,9 @@ rule dataset:
     input:
         structures,
         trajectories,
+        twins,
         compounds="<results>/compounds.csv",
+        named=[split["path"] for split in config["dataset"]["splits"].values() if "path" in split],
     output:
         dataset="<results>/dataset.h5",
         table="<results>/trajectories.csv",
@@ -19,10 +21,13 @@ rule dataset:
     params:
         config=sections("dataset", "reference"),
         replicas=config["plan"]["replicas"],
+        twins=config["plan"]["twins"],
+        # undeclared, so that Snakemake leaves it alone: compounds that have not changed are copied from it
+        previous=f"{OUT}/state/dataset.h5",
         structures=lambda wildcards, output: Path(output.dataset).parent / "structures",
         trajectories=lambda wildcards, output: Path(output.dataset).parent / "trajectories",
         source=source_hash("dataset"),
     shell:
-        "python -m mdstride dataset --config {params.config:q} --compounds {input.compounds:q} "
-        "--structures {params.structures:q} --trajectories {params.trajectories:q} --replicas {params.replicas} "
-        "--output {output.dataset:q} --table {output.table:q} --card {output.card:q} 2>&1 | tee {log:q}"
+        "python -m mdstride dataset build --config {params.config:q} --compounds {input.compounds:q} "
+        "--structures {params.structures:q} --trajectories {params.trajectories:q} --replicas {params.replicas} --twins {params.twins} "
+        "--previous {params.previous:q} --output {output.dataset:q} --table {output.table:q} --card {output.card:q} 2>&1 | tee {log:q}"

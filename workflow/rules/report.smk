@@ -5,8 +5,8 @@ rule report:
         space="<results>/space.csv",
         trajectories="<results>/trajectories.csv",
         dataset="<results>/dataset.h5",
-        runs=expand("<results>/runs/{run}/{file}", run=RUNS, file=["log.jsonl", "run.json"]),
-        scores=expand("<results>/scores/{run}.csv", run=RUNS),
+        runs=expand("<results>/runs/{run}/{file}", run=RUNS[SPLITS[0]], file=["log.jsonl", "run.json"]),
+        scores=expand("<results>/scores/{run}.csv", run=RUNS[SPLITS[0]]),
     output:
         report="<results>/report.html",
         summary="<results>/summary.csv",
@@ -21,7 +21,7 @@ rule report:
         runtime=30,
     params:
         config=sections(*SECTIONS),
-        runs=[f"{OUT}/runs/{run}" for run in RUNS],
+        runs=[f"{OUT}/runs/{run}" for run in RUNS[SPLITS[0]]],
         source=source_hash("report"),
     shell:
         "python -m mdstride report --config {params.config:q} --compounds {input.compounds:q} "

@@ -1,39 +1,26 @@
 """Stage dataset: every trajectory that passed, in one file, with splits and a card."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import h5py
 
 from mdstride.dataset.card import card_text
-from mdstride.dataset.split import split_compounds
+from mdstride.dataset.collect import COLUMNS, Collected, Files, Row
+from mdstride.dataset.splits.leaks import refuse_leaks
+from mdstride.dataset.splits.make import make_splits
+from mdstride.dataset.splits.novelty import distance_report
 from mdstride.errors import InputError
-from mdstride.formats.atomic import write_text
-from mdstride.formats.dataset_file import CompoundData, Dataset, Replica, write_dataset
-from mdstride.formats.h5md import Trajectory, read_trajectory
-from mdstride.formats.provenance import sha256
-from mdstride.formats.structure import Structure, read_structure
+from mdstride.formats.atomic import only_writer, write_text
+from mdstride.formats.dataset import Dataset
+from mdstride.formats.dataset_file import DatasetWriter, dataset_writer, made_from, open_dataset, open_file
+from mdstride.formats.split import Split
 from mdstride.formats.tables import read_table, write_table
 from mdstride.progress import Progress
-
-COLUMNS = ("id", "name", "replica", "passed", "reason", "frames", "drift", "fluctuation", "temperature", "max_force")
-FIGURES = COLUMNS[5:]
-
-Row = dict[str, Any]
-
-
-@dataclass
-class Collected:
-    """What was found on disk."""
-
-    compounds: dict[str, CompoundData] = field(default_factory=dict)
-    """Those with a replica that passed, by id."""
-    rows: list[Row] = field(default_factory=list)
-    """trajectories.csv: one for each replica of each compound."""
-    shared: dict[str, Any] | None = None
-    """How the trajectories were made, as far as all of them say the same; None before the first one."""
 
 
 def build_dataset(
@@ -44,9 +31,11 @@ def build_dataset(
     structures: Path,
     trajectories: Path,
     replicas: int,
+    twins: int,
     output: Path,
     table: Path,
     card: Path,
+    previous: Path | None = None,
 ) -> None:
     """Write dataset.h5, trajectories.csv and card.md.
 
@@ -57,21 +46,44 @@ def build_dataset(
     compounds
         compounds.csv of `mdstride select`.
     structures, trajectories
-        Folders with {id}.h5, and {id}/{replica}.h5md for replica 0 .. `replicas` - 1, of every compound.
+        Folders with {id}.h5, and {id}/{replica}.h5md for replica 0 .. `replicas` - 1, of every compound, and
+        {id}/{replica}.twin.h5md for the first `twins` of them.
+    previous
+        A data set made before, from which compounds that have not changed are copied; it becomes a link to the new
+        one. Default: what `output` is now.
 
     Trajectories that failed are left out, with their reason in `table`. Raises InputError for a missing, damaged or
-    foreign file, when more than settings["max_failed"] of the compounds are left without a trajectory, and when too
-    few remain to be split.
+    foreign file, when more than settings["max_failed"] of the compounds are left without a trajectory, and for a split
+    that cannot be made or that leaks.
     """
     labels = _labels(compounds)
-    found = _collect(labels, reference, structures, trajectories, replicas)
-    _check_enough(labels, found, settings["max_failed"])
-    split = split_compounds(found.compounds, **settings["split"])
-    made = {"reference": reference, "split": settings["split"], "trajectories": found.shared}
-    dataset = Dataset(dict(sorted(found.compounds.items())), {"compound": split}, made)
-    write_dataset(output, dataset)
-    write_table(table, COLUMNS, found.rows)
-    write_text(card, card_text(dataset, found.rows))
+    with only_writer(output):
+        found, rows, shared = _collect(labels, reference, structures, trajectories, replicas, twins)
+        _check_enough(labels, found, rows, settings["max_failed"])
+        with _previous(previous or output) or nullcontext() as stored, dataset_writer(output) as writer:
+            _fill(writer, found, stored)
+            splits = splits_of(settings["splits"], writer.dataset())
+            writer.finish(splits, {"reference": reference, "splits": settings["splits"], "trajectories": shared})
+        if previous:
+            _link(output, previous)
+    write_table(table, COLUMNS, rows)
+    with open_dataset(output) as dataset:
+        write_text(card, card_text(dataset, rows, reports(dataset)))
+
+
+def splits_of(settings: Mapping[str, dict[str, Any]], dataset: Dataset) -> dict[str, Split]:
+    """All splits of the configuration's `dataset.splits`. Raises InputError for one that leaks and is not meant to."""
+    splits: dict[str, Split] = {}
+    for name, how in settings.items():
+        splits |= make_splits(name, how, dataset.compounds)
+    for name, split in splits.items():
+        refuse_leaks(name, split, dataset.compounds)
+    return splits
+
+
+def reports(dataset: Dataset) -> dict[str, list[str]]:
+    """By split, how far the test compounds are from those that a model has seen."""
+    return {name: distance_report(split, dataset.compounds) for name, split in dataset.splits.items()}
 
 
 def _labels(path: Path) -> dict[str, Row]:
@@ -84,96 +96,69 @@ def _labels(path: Path) -> dict[str, Row]:
 
 
 def _collect(
-    labels: dict[str, Row], reference: dict[str, Any], structures: Path, trajectories: Path, replicas: int
-) -> Collected:
-    """Read everything, one trajectory at a time; the arrays that are kept are float32."""
-    found = Collected()
-    progress = Progress("dataset", len(labels) * replicas, "trajectories")
+    labels: dict[str, Row], reference: dict[str, Any], structures: Path, trajectories: Path, replicas: int, twins: int
+) -> tuple[list[Collected], list[Row], dict[str, Any]]:
+    """What is on disk, without frames: usable compounds, rows of the table, settings that all trajectories share."""
+    found: list[Collected] = []
+    rows: list[Row] = []
+    shared: dict[str, Any] | None = None
+    progress = Progress("dataset: checking", len(labels), "compounds")
     for key, row in labels.items():
-        path = structures / f"{key}.h5"
-        structure = read_structure(path)
-        if structure.id != key:
-            raise InputError(f"{path}: holds {structure.id} instead of {key}; make it again with `mdstride relax`")
-        passed: list[Replica] = []
-        masses = np.zeros(0)
-        for number, trajectory, source in _replicas(structure, trajectories / key, replicas):
-            verdict = trajectory.verdict if trajectory else {"passed": False, "reason": f"relax: {structure.failure}"}
-            found.rows.append(_verdict_row(row, number, verdict))
-            if trajectory and verdict["passed"]:
-                if trajectory.parameters.get("reference") != reference:
-                    raise InputError(f"{source}: made at another level of theory than `reference`; simulate it again")
-                _share(found, trajectory)
-                passed.append(_replica(number, trajectory, source))
-                masses = trajectory.masses
-            progress.update(note=row["name"])
-        if passed:
-            text = {name: row[name] for name in ("name", "smiles", "cid", "formula")}
-            found.compounds[key] = CompoundData(
-                id=key,
-                labels=text | {"mapped_smiles": structure.mapped_smiles},
-                atomic_numbers=structure.atomic_numbers,
-                masses=masses,
-                bonds=structure.bonds,
-                reference=structure.positions,
-                replicas=tuple(passed),
+        files = Files(structures / f"{key}.h5", trajectories / key, replicas, twins)
+        one = Collected(row, files, reference)
+        rows += one.rows()
+        for own in one.settings():
+            shared = (
+                own if shared is None else {name: value for name, value in shared.items() if own.get(name) == value}
             )
+        if one.usable():
+            found.append(one)
+        progress.update(note=row["name"])
     progress.close()
-    return found
+    return sorted(found, key=lambda one: one.id), rows, shared or {}
 
 
-def _replicas(structure: Structure, folder: Path, replicas: int) -> Iterator[tuple[int, Trajectory | None, Path]]:
-    """Number, trajectory and its path; no trajectory when the relaxation has failed. Checks that they belong."""
-    for number in range(replicas):
-        path = folder / f"{number}.h5md"
-        if structure.failure:
-            yield number, None, path
-            continue
-        trajectory = read_trajectory(path)
-        if trajectory.id != structure.id:
-            raise InputError(f"{path}: holds {trajectory.id} instead of {structure.id}; simulate that replica again")
-        if trajectory.parameters.get("replica") != number:
-            raise InputError(f"{path}: holds replica {trajectory.parameters.get('replica')}; simulate it again")
-        for name in ("atomic_numbers", "bonds"):
-            if not np.array_equal(getattr(trajectory, name), getattr(structure, name)):
-                raise InputError(f"{path}: {name} differ from those of the structure; simulate that replica again")
-        yield number, trajectory, path
+def _fill(writer: DatasetWriter, found: list[Collected], stored: h5py.File | None) -> None:
+    """Copy from `stored` what has not changed, read the rest from its trajectories."""
+    progress, kept = Progress("dataset: storing", len(found), "compounds"), 0
+    known = made_from(stored) if stored else {}
+    for one in found:
+        inputs = one.made_from()
+        if stored and known.get(one.id) == inputs:
+            writer.keep(stored, one.id)
+            kept += 1
+        else:
+            writer.add(one.compound(), inputs)
+        progress.update()
+    progress.close(f"{kept} unchanged" if kept else "")
 
 
-def _replica(number: int, trajectory: Trajectory, path: Path) -> Replica:
-    """A trajectory that passed, relative to the centre of mass of its first frame."""
-    intervals = np.diff(trajectory.time)
-    if len(intervals) < 1 or not np.allclose(intervals, intervals[0], rtol=1e-6):
-        raise InputError(f"{path}: its frames are not at equal intervals; simulate that replica again")
-    origin = trajectory.masses @ trajectory.positions[0] / trajectory.masses.sum()
-    return Replica(
-        number=number,
-        interval=round(float(intervals[0]), 6),
-        positions=(trajectory.positions - origin).astype(np.float32),
-        velocities=trajectory.velocities.astype(np.float32),
-        forces=trajectory.forces.astype(np.float32),
-        energy=trajectory.potential_energy,
-        origin=origin,
-        figures=trajectory.verdict,
-        source=sha256(path),
-    )
+def _previous(path: Path) -> h5py.File | None:
+    """The data set made before; None if there is none that can be read."""
+    if not path.exists():
+        return None
+    try:
+        return open_file(path)
+    except InputError as error:
+        sys.stderr.write(f"dataset: building anew, since the one made before cannot be used: {error}\n")
+        return None
 
 
-def _share(found: Collected, trajectory: Trajectory) -> None:
-    own = {**trajectory.parameters, "software": trajectory.software}
-    before = own if found.shared is None else found.shared
-    found.shared = {name: value for name, value in before.items() if own.get(name) == value}
+def _link(output: Path, previous: Path) -> None:
+    """Let `previous` be another name of `output`, which the workflow deletes before it builds again."""
+    previous.parent.mkdir(parents=True, exist_ok=True)
+    previous.unlink(missing_ok=True)
+    try:
+        os.link(output, previous)
+    except OSError as error:  # a file system without hard links
+        sys.stderr.write(f"dataset: {previous} not kept ({error.strerror}), so the next build starts anew\n")
 
 
-def _verdict_row(row: Row, number: int, verdict: dict[str, Any]) -> Row:
-    figures = {name: verdict.get(name) for name in FIGURES}
-    about = {"id": row["id"], "name": row["name"], "replica": number}
-    return about | {"passed": verdict["passed"], "reason": verdict["reason"]} | figures
-
-
-def _check_enough(labels: dict[str, Row], found: Collected, max_failed: float) -> None:
-    failed = [key for key in labels if key not in found.compounds]
+def _check_enough(labels: dict[str, Row], found: list[Collected], rows: list[Row], max_failed: float) -> None:
+    usable = {one.id for one in found}
+    failed = [key for key in labels if key not in usable]
     if len(failed) > max_failed * len(labels):
-        first = next(row for row in found.rows if row["id"] == failed[0])
+        first = next(row for row in rows if row["id"] == failed[0])
         raise InputError(
             f"{len(failed)} of {len(labels)} compounds have no trajectory that passed, more than dataset.max_failed = "
             f"{max_failed:g} allows; the first is {failed[0]} ({first['reason']})"

@@ -6,7 +6,7 @@ Needs torch, NumPy, h5py and safetensors alone.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import numpy as np
 import torch
 
 from mdstride.errors import InputError
-from mdstride.formats.dataset_file import Dataset, read_dataset
+from mdstride.formats.dataset import Dataset
+from mdstride.formats.dataset_file import read_dataset
+from mdstride.formats.split import Segment
 from mdstride.formats.tables import write_table
 from mdstride.models.baselines import BASELINES
 from mdstride.models.registry import load, read_metadata
@@ -43,16 +45,20 @@ def evaluate(settings: dict[str, Any], *, dataset: Path, split: str, run: Path, 
         raise InputError(f"{weights}: trained on another data set than {dataset}; pretrain again, or give that one")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     forecasters = {**BASELINES, metadata["model"]: load(weights, device)}
-    write_table(output, COLUMNS, score(forecasters, data, data.splits[split]["test"], settings, device))
+    write_table(output, COLUMNS, score(forecasters, data, data.splits[split].parts["test"], settings, device))
 
 
 def score(
-    forecasters: Mapping[str, Forecaster], data: Dataset, ids: list[str], settings: dict[str, Any], device: str
+    forecasters: Mapping[str, Forecaster],
+    data: Dataset,
+    segments: Sequence[Segment],
+    settings: dict[str, Any],
+    device: str,
 ) -> list[Row]:
-    """Rows of COLUMNS for the compounds `ids`, sorted by forecaster (in the order given), compound and window."""
-    windows = Windows(data, ids, device)
-    steps = lag_steps(settings["lags"], windows)
-    replicas = [replica.number for name in ids for replica in data.compounds[name].replicas]
+    """Rows of COLUMNS for windows in `segments`, sorted by forecaster (in the order given), compound and window."""
+    windows = Windows(data, segments, device)
+    ids, steps = windows.ids, lag_steps(settings["lags"], windows)
+    replicas, first = windows.replica.tolist(), windows.first.tolist()
     rows: dict[str, list[Row]] = {name: [] for name in forecasters}
     progress = Progress("evaluate", len(ids) * settings["windows"] * len(forecasters), "forecasts")
     for k, compound in enumerate(ids):
@@ -66,7 +72,13 @@ def score(
                 if not errors.isfinite().all():
                     raise InputError(f"{name}: its forecast of {compound} is not finite; train it again, more slowly")
                 rows[name] += [
-                    dict(zip(COLUMNS, (name, compound, replicas[t], s, lag * windows.interval, error), strict=True))
+                    dict(
+                        zip(
+                            COLUMNS,
+                            (name, compound, replicas[t], first[t] + s, lag * windows.interval, error),
+                            strict=True,
+                        )
+                    )
                     for t, s, row in zip(trajectory.tolist(), start.tolist(), errors.tolist(), strict=True)
                     for lag, error in zip(steps.tolist(), row, strict=True)
                 ]
@@ -84,7 +96,7 @@ def mean_square_error(forecast: torch.Tensor, targets: torch.Tensor, state: Stat
 
 def lag_steps(lags: list[float], windows: Windows) -> torch.Tensor:
     """The lags (fs) in frames, rounded and sorted: [P]. Raises InputError for one that no trajectory has room for."""
-    shortest = int(windows.frames.min())
+    shortest = windows.shortest
     steps = [round(lag / windows.interval) for lag in sorted(lags)]
     for lag, step in zip(sorted(lags), steps, strict=True):
         if not 1 <= step < shortest or steps.count(step) > 1:
@@ -98,7 +110,7 @@ def lag_steps(lags: list[float], windows: Windows) -> torch.Tensor:
 def choose_windows(
     windows: Windows, compound: int, longest: int, count: int, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`count` different trajectories and start frames of one compound with room for `longest` frames: [count] each.
+    """`count` different segments and start frames of one compound with room for `longest` frames: [count] each.
 
     Drawn from (seed, InChIKey), so a compound meets the same windows whichever others are held out with it.
     """

@@ -1,5 +1,6 @@
 """Outputs appear whole or not at all: temporary file in the same folder, fsync, rename."""
 
+import fcntl
 import json
 import os
 import tempfile
@@ -33,6 +34,33 @@ def atomic_path(final: Path | str) -> Iterator[Path]:
         _sync(final.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_writer(final: Path | str) -> Iterator[None]:
+    """Refuse to go on while another process that asked for the same is at work on `final`.
+
+    The lock is the kernel's, on a file beside `final`: it goes with the process, also after SIGKILL.
+    """
+    final = Path(final)
+    lock = final.with_name(f".{final.name}.lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        stream = lock.open("w")
+    except OSError as error:
+        raise InputError(f"{final}: cannot write there ({error.strerror}); choose another output folder") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = lock.exists() and os.fstat(stream.fileno()).st_ino == lock.stat().st_ino
+        except BlockingIOError:
+            held = False
+        if not held:  # locked, or deleted by one that has just ended
+            raise InputError(f"{final}: another process is writing it; wait until that one has ended")
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def write_text(path: Path | str, text: str) -> None:

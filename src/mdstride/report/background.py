@@ -145,7 +145,7 @@ def provenance(material: Material) -> str:
         "level of theory": f"{level['method']} by {level['engine']}, SCC accuracy {level['accuracy']:g}, gas phase",
         "dynamics": f"NVE, {simulate['timestep']:g} fs steps, every {simulate['stride']} stored, started at "
         f"{simulate['temperature']:g} K",
-        "split": f"{material.split}, seed {material.config['dataset']['split']['seed']}",
+        "split": f"{material.split}, {material.dataset.splits[material.split].method}",
         "windows": f"{material.scores.windows} for each held-out compound, seed {material.config['evaluate']['seed']}",
         "data set, SHA-256 of the content": material.dataset_hash,
         "software of the data set": ", ".join(f"{name} {version}" for name, version in sorted(made.items())),

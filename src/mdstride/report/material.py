@@ -10,7 +10,9 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
 from mdstride.errors import InputError
-from mdstride.formats.dataset_file import PARTS, Dataset, read_dataset
+from mdstride.formats.dataset import Dataset
+from mdstride.formats.dataset_file import read_dataset
+from mdstride.formats.split import PARTS
 from mdstride.formats.tables import read_table
 from mdstride.report.summary import Estimate, Scores, read_scores, summarise
 
@@ -87,10 +89,11 @@ def read_material(
         raise InputError(f"{dataset}: compound {unknown[0]} is not in {compounds}; make the data set again")
     trained = [_read_run(folder) for folder in runs]
     table = read_scores(scores, [run.model for run in trained])
-    fitting = [name for name, parts in data.splits.items() if sorted(parts["test"]) == table.compounds]
-    if not fitting:
-        raise InputError(f"{scores[0]}: not the held-out compounds of {dataset}; evaluate again")
-    parts = {key: part for part in PARTS for key in data.splits[fitting[0]][part]}
+    names = {run.details["split"] for run in trained}
+    split = names.pop()
+    if names or split not in data.splits or data.splits[split].ids("test") != table.compounds:
+        raise InputError(f"{scores[0]}: not the held-out compounds of one split of {dataset}; evaluate again")
+    parts = {key: part for part in PARTS for key in data.splits[split].ids(part)}
     return Material(
         config=config,
         compounds=labels,
@@ -99,7 +102,7 @@ def read_material(
         trajectories=list(read_table(trajectories, TRAJECTORIES)),
         dataset=data,
         dataset_hash=data.hash(),
-        split=fitting[0],
+        split=split,
         parts=parts,
         nearest=nearest_training(labels, parts, config["screen"]["fingerprint"]),
         runs=trained,

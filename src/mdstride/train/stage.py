@@ -14,7 +14,8 @@ import torch
 
 from mdstride.errors import InputError
 from mdstride.formats.atomic import write_json, write_text
-from mdstride.formats.dataset_file import Dataset, read_dataset
+from mdstride.formats.dataset import Dataset
+from mdstride.formats.dataset_file import read_dataset
 from mdstride.formats.provenance import software, source_hash
 from mdstride.models.registry import build, save
 from mdstride.train.checkpoint import delete_checkpoints
@@ -46,14 +47,14 @@ def pretrain(
     if split not in data.splits:
         raise InputError(f"{dataset}: no split `{split}`; it has {', '.join(data.splits)}")
     _check_finite(data, dataset)
-    parts, device = data.splits[split], _device(settings["device"])
+    parts, device = data.splits[split].parts, _device(settings["device"])
     torch.manual_seed(seed)
     network = build(model, settings[model])
     trainer = Trainer(
         network, settings, Windows(data, parts["train"], device), Windows(data, parts["validation"], device), seed
     )
     count = sum(parameter.numel() for parameter in network.parameters())
-    sys.stderr.write(f"pretrain: {model}, {count:,} parameters, {len(parts['train'])} compounds, on {device}\n")
+    sys.stderr.write(f"pretrain: {model}, {count:,} parameters, {len(trainer.windows.ids)} compounds, on {device}\n")
     details = _details(settings, model, seed, split, data)
     fingerprint = hashlib.sha256(json.dumps(details, sort_keys=True).encode()).hexdigest()
     trainer.run(state, fingerprint)

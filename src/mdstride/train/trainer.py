@@ -179,11 +179,12 @@ class Trainer:
                 state.setdefault(int(k), {})[entry] = tensor
             optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
 
-    def _stop(self, losses: torch.Tensor, trajectory: torch.Tensor, start: torch.Tensor) -> None:
+    def _stop(self, losses: torch.Tensor, segment: torch.Tensor, start: torch.Tensor) -> None:
         """Raise InputError naming the compounds and frames at fault: the whole batch if only the gradient is."""
         bad = ~torch.isfinite(losses)
         bad = bad if bool(bad.any()) else torch.ones_like(bad)
-        pairs = zip(self.windows.compound[trajectory[bad]].tolist(), start[bad].tolist(), strict=True)
+        frames = self.windows.first[segment[bad]] + start[bad]
+        pairs = zip(self.windows.compound[segment[bad]].tolist(), frames.tolist(), strict=True)
         names = sorted({f"{self.windows.ids[k]} (frame {frame})" for k, frame in pairs})
         raise InputError(
             f"training step {self.reached.step + 1}: loss or gradient is not finite, for {', '.join(names[:5])}"

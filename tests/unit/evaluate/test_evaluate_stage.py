@@ -9,7 +9,9 @@ import torch
 from mdstride.errors import InputError
 from mdstride.evaluate import stage
 from mdstride.evaluate.stage import choose_windows, evaluate, lag_steps, mean_square_error, score
-from mdstride.formats.dataset_file import CompoundData, Dataset, Replica, write_dataset
+from mdstride.formats.dataset import CompoundData, Dataset, Replica
+from mdstride.formats.dataset_file import write_dataset
+from mdstride.formats.split import Split, whole
 from mdstride.models.baselines import BASELINES
 from mdstride.windows import Windows
 
@@ -33,7 +35,7 @@ def make_dataset(frames=60):
                 energy=np.zeros(frames),
                 origin=np.zeros(3),
                 figures={},
-                source="",
+                source={"format": "mdstride", "sha256": "", "notes": []},
             )
             for number in (1, 2)
         )
@@ -46,7 +48,8 @@ def make_dataset(frames=60):
             reference=rng.normal(size=shape[1:]),
             replicas=replicas,
         )
-    return Dataset(compounds, {"compound": {"train": ["C"], "validation": [], "test": ["A", "B"]}})
+    parts = {"train": whole("C"), "validation": (), "test": whole("AB")}
+    return Dataset(compounds, {"compound": Split(parts, "random")})
 
 
 class Oracle:
@@ -83,7 +86,7 @@ def by_model(rows, name):
 
 def test_the_truth_scores_zero_and_nothing_else_does():
     data = make_dataset()
-    rows = score({**BASELINES, "oracle": Oracle(data)}, data, ["A", "B"], SETTINGS, "cpu")
+    rows = score({**BASELINES, "oracle": Oracle(data)}, data, whole("AB"), SETTINGS, "cpu")
     assert len(rows) == 4 * 2 * 30 * 3
     assert {row["mse"] for row in by_model(rows, "oracle")} == {0.0}
     assert min(row["mse"] for row in rows if row["model"] != "oracle") > 0
@@ -91,7 +94,7 @@ def test_the_truth_scores_zero_and_nothing_else_does():
 
 def test_all_forecasters_meet_the_same_windows():
     data, first, second = make_dataset(), Recorder(), Recorder()
-    rows = score({"first": first, "second": second}, data, ["A", "B"], SETTINGS, "cpu")
+    rows = score({"first": first, "second": second}, data, whole("AB"), SETTINGS, "cpu")
     for (x, a), (y, b) in zip(first.asked, second.asked, strict=True):
         assert torch.equal(x, y)
         assert torch.equal(a, b)
@@ -102,7 +105,7 @@ def test_all_forecasters_meet_the_same_windows():
 def test_persistence_score_by_hand():
     """Recomputed from the data set with NumPy, from the row's own replica, start and lag; hydrogens do not count."""
     data = make_dataset()
-    for row in score({"persistence": BASELINES["persistence"]}, data, ["A", "B"], SETTINGS, "cpu")[::7]:
+    for row in score({"persistence": BASELINES["persistence"]}, data, whole("AB"), SETTINGS, "cpu")[::7]:
         compound = data.compounds[row["compound"]]
         replica = compound.replicas[row["replica"] - 1]
         heavy = replica.positions[:, compound.atomic_numbers > 1].astype(float)
@@ -112,7 +115,7 @@ def test_persistence_score_by_hand():
 
 def test_windows_are_distinct_in_range_and_independent_of_other_compounds():
     data = make_dataset()
-    both, alone = Windows(data, ["A", "B"]), Windows(data, ["B"])
+    both, alone = Windows(data, whole("AB")), Windows(data, whole("B"))
     trajectory, start = choose_windows(both, 1, 20, 50, seed=1)
     assert len(set(zip(trajectory.tolist(), start.tolist(), strict=True))) == 50
     assert (both.compound[trajectory] == 1).all()
@@ -125,13 +128,13 @@ def test_windows_are_distinct_in_range_and_independent_of_other_compounds():
 
 
 def test_every_start_can_be_drawn():
-    trajectory, start = choose_windows(Windows(make_dataset(), ["A"]), 0, 20, 80, seed=1)
+    trajectory, start = choose_windows(Windows(make_dataset(), whole("A")), 0, 20, 80, seed=1)
     assert sorted(zip(trajectory.tolist(), start.tolist(), strict=True)) == [(t, s) for t in (0, 1) for s in range(40)]
 
 
 def test_padded_atoms_do_not_enter_the_score():
     data = make_dataset()
-    windows = Windows(data, ["A", "B"])
+    windows = Windows(data, whole("AB"))
     state, targets = windows.gather(torch.tensor([0, 2]), torch.tensor([3, 3]), torch.tensor([[1], [1]]))
     garbage = targets + 1.0
     garbage[0, :, 3:] = 1e6  # compound A has three atoms
@@ -142,12 +145,12 @@ def test_padded_atoms_do_not_enter_the_score():
 @pytest.mark.parametrize("lags", [[118.5, 200.0], [0.5], [2.0, 2.4]])
 def test_lags_that_do_not_fit_are_refused(lags):
     with pytest.raises(InputError, match=r"evaluate\.lags"):
-        lag_steps(lags, Windows(make_dataset(), ["A"]))
+        lag_steps(lags, Windows(make_dataset(), whole("A")))
 
 
 def test_more_windows_than_there_are_is_refused():
     with pytest.raises(InputError, match="A has only 112 windows"):
-        score(BASELINES, make_dataset(), ["A"], {**SETTINGS, "windows": 113}, "cpu")
+        score(BASELINES, make_dataset(), whole("A"), {**SETTINGS, "windows": 113}, "cpu")
 
 
 def test_a_forecast_of_nan_names_model_and_compound():
@@ -156,7 +159,7 @@ def test_a_forecast_of_nan_names_model_and_compound():
             return BASELINES["persistence"].forecast(state, lags) * float("nan")
 
     with pytest.raises(InputError, match="broken: its forecast of A is not finite"):
-        score({"broken": Broken()}, make_dataset(), ["A"], SETTINGS, "cpu")
+        score({"broken": Broken()}, make_dataset(), whole("A"), SETTINGS, "cpu")
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ import yaml
 
 from mdstride.config import SCHEMA, SECTIONS
 from mdstride.errors import InputError
-from mdstride.formats.dataset_file import CompoundData, Dataset, Replica, write_dataset
+from mdstride.formats.dataset import CompoundData, Dataset, Replica
+from mdstride.formats.dataset_file import write_dataset
+from mdstride.formats.split import Split, whole
 from mdstride.formats.tables import read_table, write_table
 from mdstride.report.material import nearest_training
 from mdstride.report.stage import build_report
@@ -30,7 +32,7 @@ PAGE_SECTIONS = ("result", "held-out", "selection", "reference", "training", "pr
 def replica(number):
     figures = {"drift": 0.01 * number, "block_time": [0.1, 0.2, 0.3], "block_energy": [0.0, 0.01, -0.01]}
     frames = np.zeros((3, 2, 3), np.float32)
-    return Replica(number, 2.0, frames, frames, frames, np.zeros(3), np.zeros(3), figures, "sha")
+    return Replica(number, 2.0, frames, frames, frames, np.zeros(3), np.zeros(3), figures, {"sha256": "sha"})
 
 
 def write_inputs(folder, *, factor=(0.5, 0.5, 0.5), name="ethanol"):
@@ -76,10 +78,11 @@ def write_inputs(folder, *, factor=(0.5, 0.5, 0.5), name="ethanol"):
         )
         for key in "ABCDE"
     }
-    write_dataset(folder / "dataset.h5", Dataset(compounds, {"compound": PARTS}, {"software": {"tblite": "0.8.0"}}))
+    split = Split({part: whole(ids) for part, ids in PARTS.items()}, "random")
+    write_dataset(folder / "dataset.h5", Dataset(compounds, {"compound": split}, {"software": {"tblite": "0.8.0"}}))
     run = folder / "run"
     run.mkdir()
-    (run / "run.json").write_text(json.dumps({"model": "atom", "seed": 1}))
+    (run / "run.json").write_text(json.dumps({"model": "atom", "seed": 1, "split": "compound"}))
     log = [{"step": s, "train": 1.0 / (s + 1), "validation": 2.0 / (s + 1), "persistence": 1.0} for s in range(5)]
     (run / "log.jsonl").write_text("\n".join(map(json.dumps, log)) + "\n")
     columns = ("model", "compound", "replica", "start", "lag", "mse")

@@ -101,7 +101,7 @@ def test_outputs_agree_with_each_other(dataset, tmp_path):
     assert metadata["step"] == details["best_step"] == best["step"]
     assert metadata["dataset_hash"] == details["dataset_hash"] == data.hash()
     assert (details["model"], details["seed"], details["split"]) == ("atom", 1, "compound")
-    batches = validation_batches(Windows(data, data.splits["compound"]["validation"]), SETTINGS)
+    batches = validation_batches(Windows(data, data.splits["compound"].parts["validation"]), SETTINGS)
     assert mean_loss(load(run / "weights.safetensors", "cpu").forecast, batches) == pytest.approx(best["validation"])
     assert mean_loss(lambda state, lags: state.positions[:, None], batches) == pytest.approx(log[0]["persistence"])
     assert not (tmp_path / "state").exists()

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mdstride.errors import InputError
+from mdstride.formats.split import whole
 from mdstride.models.registry import build
 from mdstride.train.trainer import Trainer, heavy_error, random_orthogonal, turn
 from mdstride.windows import Windows
@@ -28,7 +29,7 @@ SETTINGS = {
 
 def trainer(data, seed=1, **changes):
     torch.manual_seed(seed)
-    settings, split = SETTINGS | changes, data.splits["compound"]
+    settings, split = SETTINGS | changes, data.splits["compound"].parts
     model = build("atom", settings["atom"])
     return Trainer(model, settings, Windows(data, split["train"]), Windows(data, split["validation"]), seed)
 
@@ -98,7 +99,7 @@ def test_averages_follow_the_weights(toy_dataset):
 
 def test_nan_stops_with_the_step_and_the_compound(toy_dataset):
     data = toy_dataset((3, 4, 5, 3, 4))
-    key = data.splits["compound"]["train"][1]
+    key = data.splits["compound"].ids("train")[1]
     compound = data.compounds[key]
     broken = tuple(
         dataclasses.replace(replica, velocities=np.full_like(replica.velocities, np.nan))
@@ -114,7 +115,7 @@ def test_nan_stops_with_the_step_and_the_compound(toy_dataset):
 
 def test_error_counts_heavy_atoms_only(toy_dataset):
     data = toy_dataset()
-    windows = Windows(data, sorted(data.compounds))
+    windows = Windows(data, whole(data.compounds))
     state, _, targets = windows.draw(16, 3, (8.0, 60.0), torch.Generator().manual_seed(0))
     forecast = targets + torch.randn(targets.shape, generator=torch.Generator().manual_seed(1))
     for b, error in enumerate(heavy_error(forecast, targets, state)):
@@ -130,7 +131,7 @@ def test_augmentation_is_orthogonal_uniform_and_changes_no_distance(toy_dataset)
     assert (matrices.square().mean(0) - 1 / 3).abs().max() < 0.03
     assert abs((torch.linalg.det(matrices) > 0).float().mean().item() - 0.5) < 0.05
     data = toy_dataset()
-    state, _, targets = Windows(data, sorted(data.compounds)).draw(8, 2, (8.0, 60.0), torch.Generator().manual_seed(0))
+    state, _, targets = Windows(data, whole(data.compounds)).draw(8, 2, (8.0, 60.0), torch.Generator().manual_seed(0))
     turned, goals = turn(state, targets, matrices[:8])
     for now, was in ((turned.positions, state.positions), (turned.reference, state.reference), (goals, targets)):
         torch.testing.assert_close(torch.cdist(now, now), torch.cdist(was, was), rtol=0, atol=2e-3)

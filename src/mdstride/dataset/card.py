@@ -117,7 +117,7 @@ def _made(dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> Lines:
         f"Level of theory: {cell(method)}. Each compound was relaxed from its SMILES, equilibrated, and propagated;"
         " only what follows the equilibration is stored.",
         *(["", *table(("setting", "value"), known), ""] if known else []),
-        "All settings are in the attribute `settings` of the file.",
+        "All settings are in `/about` of the file.",
     ]
     failed = Counter(cell(str(row["reason"])) for row in rows if not row["passed"])
     if rows:

@@ -12,7 +12,7 @@ run: .venv/installed
 	snakemake --cores $(CORES)
 
 test: lint
-	pytest
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile
 
 lint: .venv/installed-dev
 	ruff check .

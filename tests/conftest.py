@@ -1,7 +1,6 @@
-"""Shared by all tests."""
+import pytest
 
-from hypothesis import settings
 
-# Machines are shared: how long one example takes says nothing.
-settings.register_profile("shared machine", deadline=None)
-settings.load_profile("shared machine")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The real workflow first: it takes minutes in one process, and the others fill the remaining cores meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)

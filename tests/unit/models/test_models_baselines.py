@@ -1,13 +1,18 @@
 """Baselines against closed forms and SciPy's superposition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from baseline_helpers import compound
+from baseline_helpers import state as molecules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from mdstride.models.baselines import BASELINES
+from mdstride.models.baselines import BASELINES, make_baselines
+from mdstride.models.equivariance import equivariance_error
 from mdstride.models.state import State
 from mdstride.models.superposition import superpose
 
@@ -106,3 +111,33 @@ def test_baselines_turn_with_the_molecule(name):
     turned = make_state(turn.apply(positions) + 2.0, reference=reference, velocities=turn.apply(velocities))
     back = BASELINES[name].forecast(turned, LAGS)[0].numpy() - 2.0
     np.testing.assert_allclose(turn.inv().apply(back.reshape(-1, 3)).reshape(there.shape), there, atol=2e-5)
+
+
+def test_rigid_takes_the_nearest_copy_of_the_known_minimum():
+    """Mirrored, methyl hydrogens renamed, turned: what `rigid` without knowledge of the compound misses."""
+    of = compound()
+    start = Rotation.random(rng=np.random.default_rng(3)).apply(-of.reference[[0, 1, 3, 2, 4, 5]]) + 4.0
+    one = molecules(of, start[None], np.zeros((1, 6, 3)), padding=2)
+    lags = LAGS.double()
+    found = make_baselines(of)["rigid"].forecast(one, lags)[0]
+    np.testing.assert_allclose(found[:, :6], [start] * 3, rtol=0, atol=1e-9)
+    assert (found[:, 6:] == 0).all()
+    assert (BASELINES["rigid"].forecast(one, lags)[0, :, :6] - torch.from_numpy(start)).abs().max() > 0.1
+
+
+def test_which_baselines_there_are():
+    of = compound()
+    assert list(make_baselines(of, 300.0)) == [*BASELINES, "harmonic", "damped harmonic"]
+    assert list(make_baselines(of)) == [*BASELINES, "harmonic"]
+    assert list(make_baselines(replace(of, modes=None, frequencies=None), 300.0)) == list(BASELINES)
+
+
+@pytest.mark.parametrize("name", make_baselines(compound(), 300.0))
+def test_equivariant_to_rounding_in_double_precision(name):
+    of, rng = compound(), np.random.default_rng(12)
+    positions = of.reference + 0.1 * rng.normal(size=(4, 6, 3))
+    one = molecules(of, positions, 0.001 * rng.normal(size=(4, 6, 3)))
+    matrices = torch.from_numpy(Rotation.random(20, rng=rng).as_matrix())
+    shifts = torch.from_numpy(5 * rng.normal(size=(20, 3)))
+    lags = torch.tensor([[10.0, 100.0, 300.0]]).double().expand(4, 3)
+    assert equivariance_error(make_baselines(of, 300.0)[name], one, lags, matrices, shifts).max() < 1e-9

@@ -1,0 +1,62 @@
+"""Errors of forecasts, and the skill that follows from them. Equivariance: models/equivariance.py.
+
+All are mean squares per coordinate over the heavy atoms, in Å²; the literature prints 1e-2 Å².
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from mdstride.models.state import State
+from mdstride.models.superposition import superpose
+
+
+def mean_square_error(forecast: torch.Tensor, targets: torch.Tensor, state: State) -> torch.Tensor:
+    """Mean of (forecast - target)² over the coordinates of the heavy atoms, Å², float64: [B, P] from [B, P, N, 3].
+
+    In the laboratory frame: where the molecule is and how it is turned count.
+    """
+    heavy = (state.mask & (state.atomic_numbers > 1))[:, None, :, None]
+    squares = (forecast.double() - targets.double()).square().masked_fill(~heavy, 0)
+    return squares.sum((2, 3)) / (3 * heavy.sum((2, 3)))
+
+
+def superposed_square_error(forecast: torch.Tensor, targets: torch.Tensor, state: State) -> torch.Tensor:
+    """`mean_square_error` [B, P] after each forecast is superposed on its target: the error of shape alone.
+
+    The superposition minimises this error itself (heavy atoms, equal weights), so it is RMSD² / 3. Mirror images are
+    not superposed on each other.
+    """
+    weights = (state.mask & (state.atomic_numbers > 1)).double()
+    flat = (
+        weights.repeat_interleave(targets.shape[1], dim=0),
+        *(x.flatten(0, 1).double() for x in (forecast, targets)),
+    )
+    placed = superpose(flat[1], flat[2], flat[0]).unflatten(0, targets.shape[:2])
+    return mean_square_error(placed, targets, state)
+
+
+def s2s(errors: np.ndarray) -> np.ndarray:
+    """State to state: the error at the last of P lags in ascending order, [...] from [..., P]."""
+    return errors[..., -1]
+
+
+def s2t(errors: np.ndarray) -> np.ndarray:
+    """State to trajectory: the mean error over P lags, [...] from [..., P]."""
+    return errors.mean(-1)
+
+
+def skill(errors: np.ndarray, baselines: Mapping[str, np.ndarray]) -> np.ndarray:
+    """1 - error / (error of the best baseline at that lag), for mean errors [..., P] of a model and of each baseline.
+
+    1 for the truth, 0 where the model is as good as the best zero-shot baseline, negative where it is useless. Where
+    the best baseline is the truth, 0 for a model that is too, and minus infinity for any other. Give errors averaged
+    over windows (and compounds): the mean of the skills of single windows is not a skill.
+    """
+    if not baselines:
+        raise ValueError("skill needs at least one baseline")
+    best = np.min(list(baselines.values()), axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.asarray(errors) / best
+    return 1 - np.where((best == 0) & (np.asarray(errors) == 0), 1.0, ratio)

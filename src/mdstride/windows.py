@@ -1,7 +1,9 @@
 """Windows: an initial state and what became of it, drawn from a data set that lives on the device.
 
 All trajectories lie in flat arrays of atoms [sum of F*N, 3]; a window is index arithmetic on offsets, so a batch needs
-no Python per sample and no copy from the host. A set that fits nowhere lies in a file that the system maps to memory.
+no Python per sample, and only its indices are copied from the host. There they are drawn, so that a seed means the same
+windows on every device, and the size of a batch is known without waiting for the device. A set that fits nowhere lies
+in a file that the system maps to memory.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,7 +61,7 @@ class Windows:
         first_row = dict(zip(replicas, np.cumsum([0, *counts[:-1]]).tolist(), strict=True))
 
         def numbers(values: Iterator[int]) -> torch.Tensor:
-            return torch.tensor(list(values), device=device)
+            return torch.tensor(list(values))
 
         self.compound = numbers(self.ids.index(item.compound.id) for item in found)
         """[S] index into `ids` of each segment's compound."""
@@ -73,32 +75,36 @@ class Windows:
         self._atoms = numbers(len(atoms[item.compound.id]) for item in found)
         self._offset = self.first * self._atoms + numbers(first_row[item.key] for item in found)
         self._order = torch.argsort(self.compound, stable=True)
-        edges = torch.arange(len(self.ids) + 1, device=device)
+        edges = torch.arange(len(self.ids) + 1)
         self._edges = torch.searchsorted(self.compound[self._order].contiguous(), edges)
         self._fixed = _pad(compounds, atoms, self.device)
         self._width = self._fixed["mask"].shape[1]
+        heavy_atoms = [int((compound.atomic_numbers > 1).sum()) for compound in compounds]
+        self.heavy = torch.tensor(heavy_atoms)[self.compound]
+        """[S] heavy atoms of each segment's compound."""
         store = _Store(dataset, [item for item in replicas.values()], atoms, sum(counts) + self._width, scratch)
         self._positions, self._velocities = (store.flat(name).to(device) for name in ("positions", "velocities"))
 
     def gather(self, segment: torch.Tensor, start: torch.Tensor, steps: torch.Tensor) -> tuple[State, torch.Tensor]:
         """The state at frame `start` [B] of `segment` [B], and the positions [B, P, N, 3] `steps` [B, P] later.
 
-        A window with negative steps runs backwards: its initial velocities are reversed (time reversal of NVE).
+        Indices are on the host, what is returned is on the device, as wide as the largest molecule among them. A window
+        with negative steps runs backwards: its initial velocities are reversed (time reversal of NVE).
         """
-        compound = self.compound[segment]
-        width = self._width
-        if self.device.type == "cpu":  # elsewhere the largest molecule of the batch would have to be waited for
-            width = int(self._atoms[segment].max())
+        compound = self._there(self.compound[segment])
+        width = int(self._atoms[segment].max())
         fixed: dict[str, Any] = {name: value[compound][:, :width] for name, value in self._fixed.items()}
         fixed["adjacency"] = fixed["adjacency"][:, :, :width]
         blank = ~fixed["mask"][..., None]
         count = self._atoms[segment]
         now = (self._offset[segment] + start * count)[:, None]
-        targets = _rows(self._positions, now + steps * count[:, None], blank)
-        sign = torch.where(steps[:, 0] < 0, -1.0, 1.0)[:, None, None]
+        then, now = self._there(now + steps * count[:, None]), self._there(now)
+        targets = _rows(self._positions, then, blank)
+        sign = self._there(torch.where(steps[:, 0] < 0, -1.0, 1.0))[:, None, None]
         state = State(
             positions=_rows(self._positions, now, blank)[:, 0],
             velocities=_rows(self._velocities, now, blank)[:, 0] * sign,
+            most_heavy=int(self.heavy[segment].max()),
             **fixed,
         )
         return state, targets
@@ -112,14 +118,18 @@ class Windows:
         *,
         reverse: bool = False,
     ) -> tuple[State, torch.Tensor, torch.Tensor]:
-        """Random windows: (state, lags [B, P] fs, targets [B, P, N, 3]). See `choose`."""
+        """Random windows on the device: (state, lags [B, P] fs, targets [B, P, N, 3]). See `choose`."""
         segment, start, steps = self.choose(batch, times, lags, generator, reverse=reverse)
         state, targets = self.gather(segment, start, steps)
         return state, self.lags(steps), targets
 
     def lags(self, steps: torch.Tensor) -> torch.Tensor:
-        """Steps in frames, forwards or backwards, as lags in fs (float32)."""
-        return (steps.abs() * self.interval).float()
+        """Steps in frames, forwards or backwards, as lags in fs (float32) on the device."""
+        return self._there((steps.abs() * self.interval).float())
+
+    def _there(self, values: torch.Tensor) -> torch.Tensor:
+        """From the host to the device, without waiting."""
+        return values if self.device.type == "cpu" else values.pin_memory().to(self.device, non_blocking=True)
 
     def choose(
         self,
@@ -130,25 +140,26 @@ class Windows:
         *,
         reverse: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Random windows by index: segment [B], start frame [B] and steps [B, P] in frames, for `gather`.
+        """Random windows by index, on the host: segment [B], start frame [B] and steps [B, P] in frames, for `gather`.
 
-        A compound, then one of its segments, the longest lag log-uniform in `lags` (fs, rounded to frames), the other
-        P - 1 times equally spaced up to it, and a start that leaves room. With `reverse`, half of the windows run
-        backwards.
+        A compound, then one of its segments, the longest lag log-uniform in `lags` (fs), the other P - 1 times equally
+        spaced up to it, each by the same whole number of frames, and a start that leaves room. With `reverse`, half of
+        the windows run backwards.
         """
-        if max(1, round(lags[1] / self.interval)) >= self.shortest:
+        most = max(1, int(lags[1] / self.interval / times + 1e-9))
+        if most * times >= self.shortest:
             raise InputError(f"a lag of {lags[1]:g} fs does not fit into the shortest trajectory")
 
         def uniform() -> torch.Tensor:
-            return torch.rand(batch, generator=generator, device=self.device, dtype=torch.float64)
+            return torch.rand(batch, generator=generator, dtype=torch.float64)
 
         picked = (uniform() * len(self.ids)).long()
         first, last = self._edges[picked], self._edges[picked + 1]
         segment = self._order[first + (uniform() * (last - first)).long()]
         low, high = np.log(lags[0]), np.log(lags[1])
         longest = torch.exp(low + uniform() * (high - low)) / self.interval
-        fractions = torch.arange(1, times + 1, device=self.device, dtype=torch.float64) / times
-        steps = (longest[:, None] * fractions).round().clamp(min=1).long()
+        spacing = (longest / times).round().clamp(min=1, max=most).long()
+        steps = spacing[:, None] * torch.arange(1, times + 1)
         start = (uniform() * (self.frames[segment] - steps[:, -1])).long()
         if reverse:
             backwards = uniform() < 0.5

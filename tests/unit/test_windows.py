@@ -63,10 +63,9 @@ def test_lags_are_log_uniform_and_equally_spaced(windows):
     longest = np.log(steps[:, -1].numpy() * windows.interval)
     quartiles = np.quantile(longest, [0.25, 0.5, 0.75])
     expected = np.log(8) + np.array([0.25, 0.5, 0.75]) * np.log(120 / 8)
-    np.testing.assert_allclose(quartiles, expected, atol=0.12)
+    np.testing.assert_allclose(quartiles, expected, atol=0.3)  # rounded to 8 fs
     assert longest.min() >= np.log(8) - 1e-9 and longest.max() <= np.log(120) + 1e-9
-    exact = steps[:, 3:] * torch.tensor([0.25, 0.5, 0.75])
-    assert (steps[:, :3] - exact).abs().max() <= 0.75  # each is rounded on its own, a quarter of the longest included
+    assert torch.equal(steps, steps[:, :1] * torch.arange(1, 5))
 
 
 def test_compounds_are_drawn_evenly_whatever_their_number_of_replicas(data):

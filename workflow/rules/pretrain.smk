@@ -1,8 +1,10 @@
 rule pretrain:
     input:
-        "<results>/dataset.h5",
+        start=config["pretrain"]["start_from"] or [],
+        dataset="<results>/dataset.h5",
     output:
         weights="<results>/runs/{model}/{split}/{seed}/weights.safetensors",
+        last="<results>/runs/{model}/{split}/{seed}/last.safetensors",
         log="<results>/runs/{model}/{split}/{seed}/log.jsonl",
         run="<results>/runs/{model}/{split}/{seed}/run.json",
     log:
@@ -15,14 +17,17 @@ rule pretrain:
     resources:
         mem_mb=8000,
         runtime=720,
-        gpu=1,
+        gpu=config["pretrain"]["processes"],
     params:
         config=sections("pretrain"),
+        # one process for each GPU, on one node
+        launch="python" if config["pretrain"]["processes"] == 1
+        else f"torchrun --standalone --nproc-per-node {config['pretrain']['processes']}",
         folder=lambda wildcards, output: Path(output.weights).parent,
         # undeclared, so that Snakemake leaves it alone and an interrupted training resumes
         state=f"{OUT}/state/{{model}}/{{split}}/{{seed}}",
         source=source_hash("train", "models", "windows.py"),
     shell:
-        "python -m mdstride pretrain --config {params.config:q} --model {wildcards.model:q} "
-        "--split {wildcards.split:q} --seed {wildcards.seed:q} --dataset {input:q} "
+        "{params.launch} -m mdstride pretrain --config {params.config:q} --model {wildcards.model:q} "
+        "--split {wildcards.split:q} --seed {wildcards.seed:q} --dataset {input.dataset:q} "
         "--output {params.folder:q} --state {params.state:q} 2>&1 | tee {log:q}"

@@ -65,7 +65,7 @@ def score(
         chosen = choose_windows(windows, k, max(steps), settings["windows"], settings["seed"])
         for trajectory, start in zip(chosen[0].split(BATCH), chosen[1].split(BATCH), strict=True):
             state, targets = windows.gather(trajectory, start, steps.expand(len(start), -1))
-            lags = (steps * windows.interval).to(targets.dtype).expand(len(start), -1)
+            lags = windows.lags(steps).expand(len(start), -1)
             for name, forecaster in forecasters.items():
                 with torch.inference_mode():
                     errors = mean_square_error(forecaster.forecast(state, lags), targets, state)
@@ -104,7 +104,7 @@ def lag_steps(lags: list[float], windows: Windows) -> torch.Tensor:
                 f"evaluate.lags: {lag:g} fs is refused; lags must differ by a frame ({windows.interval:g} fs) and stay "
                 f"below the shortest held-out trajectory ({(shortest - 1) * windows.interval:g} fs)"
             )
-    return torch.tensor(steps, device=windows.device)
+    return torch.tensor(steps)
 
 
 def choose_windows(
@@ -114,8 +114,8 @@ def choose_windows(
 
     Drawn from (seed, InChIKey), so a compound meets the same windows whichever others are held out with it.
     """
-    mine = torch.nonzero(windows.compound == compound)[:, 0].cpu()
-    room = windows.frames.cpu()[mine] - longest
+    mine = torch.nonzero(windows.compound == compound)[:, 0]
+    room = windows.frames[mine] - longest
     ends = room.cumsum(0)
     if count > int(ends[-1]):
         raise InputError(f"evaluate.windows: {windows.ids[compound]} has only {int(ends[-1])} windows; ask for fewer")
@@ -124,4 +124,4 @@ def choose_windows(
     picked = torch.from_numpy(np.sort(generator.choice(int(ends[-1]), count, replace=False)))
     which = torch.searchsorted(ends, picked, right=True)
     start = picked - (ends - room)[which]
-    return mine[which].to(windows.device), start.to(windows.device)
+    return mine[which], start

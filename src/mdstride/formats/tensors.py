@@ -39,6 +39,11 @@ def read_tensors(path: Path | str) -> tuple[dict[str, torch.Tensor], dict[str, A
     return tensors, json.loads(header["metadata"])
 
 
+def read_metadata(path: Path | str) -> dict[str, Any]:
+    """The metadata alone; not compared with the digest. Raises InputError for a missing or foreign file."""
+    return json.loads(_open(path)[1]["metadata"])
+
+
 def _open(path: Path | str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """The tensors and our entry of the header; anything that is not a file of ours is an InputError."""
     if not Path(path).is_file():

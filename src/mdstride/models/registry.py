@@ -54,6 +54,20 @@ def load(path: Path | str, device: torch.device | str) -> Any:
     return model.to(device).eval()
 
 
+def load_into(model: nn.Module, name: str, path: Path | str) -> None:
+    """Give a freshly built model the trained weights in a file. Raises InputError where they do not fit it."""
+    weights, metadata = _read(path)
+    if metadata["model"] != name:
+        raise InputError(f"{path}: holds a model `{metadata['model']}`; {name} cannot start from it")
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"{path}: was trained with {metadata['settings']}; give {name} the same settings ({reason})"
+        ) from error
+
+
 def _read(path: Path | str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     weights, metadata = read_tensors(path)
     if sorted(metadata) != sorted(METADATA):

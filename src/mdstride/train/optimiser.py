@@ -29,26 +29,34 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]  # no closure: nothing here evaluates the loss again
-        """One update of every parameter that has a gradient."""
+        """One update of every parameter that has a gradient; matrices of one shape together, which a GPU needs."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[torch.Tensor]] = {}
             for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if not state:
-                    state["momentum"] = torch.zeros_like(weight)
-                state["momentum"].lerp_(weight.grad, 1 - MOMENTUM)
-                update = orthogonalise(weight.grad.lerp(state["momentum"], MOMENTUM))
-                rate = group["lr"] * math.sqrt(max(1.0, weight.shape[0] / weight.shape[1]))
-                weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-rate)
+                if weight.grad is not None:
+                    alike.setdefault(weight.shape, []).append(weight)
+            for shape, weights in alike.items():
+                updates = orthogonalise(torch.stack([self._direction(weight) for weight in weights]))
+                rate = group["lr"] * math.sqrt(max(1.0, shape[0] / shape[1]))
+                torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(weights, list(updates), alpha=-rate)
+
+    def _direction(self, weight: torch.Tensor) -> torch.Tensor:
+        """Momentum with Nesterov's look ahead."""
+        assert weight.grad is not None
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        state["momentum"].lerp_(weight.grad, 1 - MOMENTUM)
+        return weight.grad.lerp(state["momentum"], MOMENTUM)
 
 
 def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
-    """U S' V^T for a matrix U S V^T, with all singular values S' near 1 (0.5 to 1.5)."""
+    """U S' V^T for matrices U S V^T [..., m, n], with all singular values S' near 1 (0.5 to 1.5)."""
     a, b, c = NEWTON_SCHULZ
-    tall = matrix.shape[0] > matrix.shape[1]
+    tall = matrix.shape[-2] > matrix.shape[-1]
     x = matrix.mT if tall else matrix
-    x = x / x.norm().clamp(min=1e-7)
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     for _ in range(ITERATIONS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x

@@ -1,24 +1,29 @@
-"""Stage pretrain: one model, one seed, the training compounds of one split.
+"""Stage pretrain: one model, one seed, the training part of one split; from scratch or from weights that exist.
 
 Needs torch, NumPy, h5py and safetensors alone.
 """
 
-import hashlib
 import json
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from mdstride.errors import InputError
 from mdstride.formats.atomic import write_json, write_text
 from mdstride.formats.dataset import Dataset
-from mdstride.formats.dataset_file import read_dataset
-from mdstride.formats.provenance import software, source_hash
-from mdstride.models.registry import build, save
+from mdstride.formats.dataset_file import open_dataset, read_dataset
+from mdstride.formats.provenance import sha256, software, source_hash
+from mdstride.formats.split import Segment
+from mdstride.models.registry import build, load_into, save
 from mdstride.train.checkpoint import delete_checkpoints
+from mdstride.train.parallel import Team, local_rank, team
+from mdstride.train.track import make_tracker
 from mdstride.train.trainer import Trainer
 from mdstride.windows import Windows
 
@@ -26,7 +31,7 @@ from mdstride.windows import Windows
 def pretrain(
     settings: dict[str, Any], *, model: str, seed: int, split: str, dataset: Path, output: Path, state: Path
 ) -> None:
-    """Write weights.safetensors, log.jsonl and run.json into `output`.
+    """Write weights.safetensors, last.safetensors, log.jsonl and run.json into `output`.
 
     Parameters
     ----------
@@ -35,54 +40,98 @@ def pretrain(
     model, seed
         Registered model; seed of initial weights, windows and augmentation.
     split
-        Name of a split of the data set. Validation compounds choose the step whose weights are kept.
+        Name of a split of the data set. Windows of its part validation choose the step whose weights are kept.
     state
         Folder for checkpoints. A run that was interrupted resumes from it; it is removed at the end.
 
     The log has one line per validation: step, train (mean loss since the last line), validation and persistence (on
     the same windows), all in Å² per coordinate of the heavy atoms; rate, a factor of the learning rates; and
-    samples_per_second.
+    samples_per_second. Under torchrun the processes share each batch, and the first one writes.
     """
-    data = read_dataset(dataset)
-    if split not in data.splits:
-        raise InputError(f"{dataset}: no split `{split}`; it has {', '.join(data.splits)}")
-    _check_finite(data, dataset)
-    parts, device = data.splits[split].parts, _device(settings["device"])
+    device = _device(settings["device"])
+    with ExitStack() as stack:
+        members = stack.enter_context(team(device))
+        data = stack.enter_context(open_dataset(dataset)) if settings["scratch"] else read_dataset(dataset)
+        if split not in data.splits:
+            raise InputError(f"{dataset}: no split `{split}`; it has {', '.join(data.splits) or 'none'}")
+        details = _details(settings, model, seed, split, data)
+        network = _network(settings, model, seed, members, device)
+        train, validation = (
+            _windows(data, data.splits[split].parts[part], device, settings, dataset)
+            for part in ("train", "validation")
+        )
+        track = make_tracker(settings["track"] if members.rank == 0 else None, output / "track", details)
+        trainer = Trainer(network, settings, train, validation, seed, members, track)
+        count = sum(parameter.numel() for parameter in network.parameters())
+        if members.rank == 0:
+            several = f" x {members.size}" if members.size > 1 else ""
+            sys.stderr.write(
+                f"pretrain: {model}, {count:,} parameters, {len(train.ids)} compounds, on {device}{several}\n"
+            )
+        trainer.run(state, details)
+        if members.rank == 0:
+            _write(output, trainer, details, {"parameters": count, "device": device.type, "processes": members.size})
+            delete_checkpoints(state)
+
+
+def _write(output: Path, trainer: Trainer, details: dict[str, Any], outcome: dict[str, Any]) -> None:
+    reached, model = trainer.reached, details["model"]
+    about = {name: details[name] for name in ("model", "seed", "split", "dataset_hash")}
+    about["settings"] = details["settings"][model]
+    save(output / "weights.safetensors", trainer.best, about | {"step": reached.best_step})
+    save(output / "last.safetensors", trainer.average, about | {"step": reached.step})
+    write_text(output / "log.jsonl", "".join(json.dumps(line) + "\n" for line in reached.log))
+    outcome |= {"best_step": reached.best_step, "last_step": reached.step, "validation": reached.best_loss}
+    write_json(output / "run.json", details | outcome | {"persistence": trainer.persistence})
+
+
+def _network(settings: dict[str, Any], model: str, seed: int, members: Team, device: torch.device) -> nn.Module:
+    """The model with initial weights: new ones, the same in every process, or those to start from."""
     torch.manual_seed(seed)
     network = build(model, settings[model])
-    trainer = Trainer(
-        network, settings, Windows(data, parts["train"], device), Windows(data, parts["validation"], device), seed
-    )
-    count = sum(parameter.numel() for parameter in network.parameters())
-    sys.stderr.write(f"pretrain: {model}, {count:,} parameters, {len(trainer.windows.ids)} compounds, on {device}\n")
-    details = _details(settings, model, seed, split, data)
-    fingerprint = hashlib.sha256(json.dumps(details, sort_keys=True).encode()).hexdigest()
-    trainer.run(state, fingerprint)
-    reached = trainer.reached
-    about = {"model": model, "settings": settings[model], "seed": seed, "split": split, "step": reached.best_step}
-    save(output / "weights.safetensors", trainer.best, about | {"dataset_hash": details["dataset_hash"]})
-    write_text(output / "log.jsonl", "".join(json.dumps(line) + "\n" for line in reached.log))
-    outcome = {"parameters": count, "best_step": reached.best_step, "validation": reached.best_loss}
-    write_json(output / "run.json", details | outcome | {"persistence": trainer.persistence, "device": device.type})
-    delete_checkpoints(state)
+    if settings["start_from"]:
+        load_into(network, model, settings["start_from"])
+    if members.rank:
+        torch.manual_seed(seed + members.rank)  # dropout
+    if settings["compile"] and _can_compile(device):
+        network.compile()
+    return network
 
 
-def _check_finite(data: Dataset, path: Path) -> None:
-    for compound in data.compounds.values():
-        for replica in compound.replicas:
-            bad = ~np.isfinite(replica.positions + replica.velocities).all((1, 2))
+def _can_compile(device: torch.device) -> bool:
+    """Whether torch.compile works here: without a C++ compiler it fails, and only when a model is first called."""
+    try:
+        torch.compile(torch.sin)(torch.zeros(8, device=device))
+    except Exception as error:  # noqa: BLE001 - the compiler's own exceptions have no common base
+        sys.stderr.write(f"pretrain: not compiled, slower: {' '.join(str(error).split())[:200]}\n")
+        return False
+    return True
+
+
+def _windows(
+    data: Dataset, segments: Sequence[Segment], device: torch.device, settings: dict[str, Any], path: Path
+) -> Windows:
+    for segment in {segment.compound: segment for segment in segments}.values():
+        for replica in data.compounds[segment.compound].replicas:
+            if replica.velocities is None:
+                continue  # Windows refuses it, if it is used
+            bad = ~np.isfinite(replica.positions[()] + replica.velocities[()]).all((1, 2))
             if bad.any():
-                where = f"{compound.id}, replica {replica.number}, frame {int(bad.argmax())}"
+                where = f"{segment.compound}, replica {replica.number}, frame {int(bad.argmax())}"
                 raise InputError(f"{path}: {where} is not finite; simulate that replica again")
+    scratch = Path(settings["scratch"]) if settings["scratch"] else None
+    return Windows(data, segments, device, scratch=scratch)
 
 
 def _details(settings: dict[str, Any], model: str, seed: int, split: str, data: Dataset) -> dict[str, Any]:
     """What the weights depend on."""
+    start = settings["start_from"]
     return {
         "model": model,
         "seed": seed,
         "split": split,
         "settings": settings,
+        "start_sha256": sha256(start) if start and Path(start).is_file() else None,
         "dataset_hash": data.hash(),
         "source": source_hash("train", "models", "windows.py"),
         "software": software("torch", "numpy", "h5py", "safetensors"),
@@ -94,4 +143,4 @@ def _device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("pretrain.device: cuda, but torch sees no GPU here; set it to auto or cpu")
-    return torch.device(name)
+    return torch.device("cuda", local_rank()) if name == "cuda" else torch.device(name)

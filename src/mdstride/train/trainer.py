@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 import time
-from collections.abc import Callable
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,29 @@ from torch import nn
 
 from mdstride.errors import InputError
 from mdstride.interrupt import STATUS, told_to_stop
-from mdstride.models.state import State
 from mdstride.progress import Progress
+from mdstride.train.batches import (
+    Chosen,
+    heavy_error,
+    mean_loss,
+    passes,
+    random_orthogonal,
+    take,
+    total_loss,
+    turn,
+    validation_batches,
+)
 from mdstride.train.checkpoint import load_checkpoint, save_checkpoint
 from mdstride.train.optimiser import make_optimisers, schedule
+from mdstride.train.parallel import Team
+from mdstride.train.track import Track
 from mdstride.windows import Windows
 
-VALIDATION_WINDOWS = 256
-"""Windows of the validation compounds, the same at every validation and for every seed."""
+LOOK_BACK = 16
+"""Steps after which a GPU is asked whether a loss was finite: so late that it need not be waited for."""
 
-VALIDATION_SEED = 0
-
-Batch = tuple[State, torch.Tensor, torch.Tensor]
-"""State, lags [B, P] fs, targets [B, P, N, 3] Å."""
+ASK_EVERY = 10
+"""Steps after which several processes agree on whether one of them was told to stop."""
 
 
 @dataclass
@@ -38,8 +48,8 @@ class Progression:
     best_step: int = 0
     best_loss: float = float("inf")
     """Lowest validation loss of the averaged weights, Å²."""
-    losses: list[float] = field(default_factory=list)
-    """Training losses since the last validation, Å²."""
+    waited: int = 0
+    """Validations since the best one."""
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -51,100 +61,172 @@ class Trainer:
     """
 
     def __init__(
-        self, model: nn.Module, settings: dict[str, Any], windows: Windows, validation: Windows, seed: int
+        self,
+        model: nn.Module,
+        settings: dict[str, Any],
+        windows: Windows,
+        validation: Windows,
+        seed: int,
+        team: Team | None = None,
+        track: Track = lambda line: None,
     ) -> None:
         self.model, self.settings, self.windows = model.to(windows.device), settings, windows
+        self.team, self.track = team or Team(), track
         self.optimisers = make_optimisers(
             model, **{name: settings[name] for name in ("muon_rate", "adamw_rate", "weight_decay")}
         )
-        self.generator = torch.Generator(windows.device).manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.average = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         self.best = {name: tensor.clone() for name, tensor in self.average.items()}
         self.reached = Progression()
-        self.validation = validation_batches(validation, settings)
-        self.persistence = mean_loss(lambda state, lags: state.positions[:, None], self.validation)
+        self.loss = torch.zeros(2, dtype=torch.float64, device=windows.device)
+        """Sum of the training losses since the last validation, and their number."""
+        lags = (settings["lags"][0], settings["lags"][1])
+        batches = validation_batches(validation, settings["times"], lags, settings["atoms_per_pass"])
+        self.persistence = mean_loss(lambda state, lags: state.positions[:, None], batches)
+        self.validation = batches[self.team.rank :: self.team.size]
+        self._watched: deque[tuple[int, torch.Tensor, torch.Tensor, Chosen]] = deque()
 
-    def run(self, folder: Path, fingerprint: str) -> None:
-        """Train to the end, resuming from a checkpoint in `folder`; SIGTERM saves one and exits with status 143."""
-        steps, every = self.settings["steps"], self.settings["validate_every"]
-        self.restore(load_checkpoint(folder, fingerprint))
-        batch = self.settings["batch"]
-        progress = Progress("pretrain", steps * batch, "windows", done=self.reached.step * batch)
+    def run(self, folder: Path, details: dict[str, Any]) -> None:
+        """Train to the end, resuming from a checkpoint in `folder`; SIGTERM saves one and exits with status 143.
+
+        `details` are all that the run depends on: a checkpoint of another run is not resumed from.
+        """
+        steps, every, size = (self.settings[name] for name in ("steps", "validate_every", "batch"))
+        self.restore(load_checkpoint(folder, details))
+        progress = Progress("pretrain", steps * size, "windows", done=self.reached.step * size)
+        start = time.monotonic()
         with told_to_stop() as terminated:
-            while self.reached.step < steps:
-                start = time.monotonic()
-                self.reached.losses.append(self.step())
-                self.reached.seconds += time.monotonic() - start
+            while self.reached.step < steps and not self.settled():
+                self.step()
                 if self.reached.step % every == 0 or self.reached.step == steps:
+                    self.watch(0)
+                    self.reached.seconds, start = self.reached.seconds + time.monotonic() - start, time.monotonic()
                     self.validate()
-                    save_checkpoint(folder, self.reached.step, fingerprint, *self.snapshot())
-                progress.update(self.settings["batch"], self.note())
-                if terminated():
-                    save_checkpoint(folder, self.reached.step, fingerprint, *self.snapshot())
+                    self.save(folder, details)
+                if self.team.rank == 0:
+                    progress.reach(self.reached.step * size, self.note())
+                if self._asked_to_stop(terminated()):
+                    self.watch(0)
+                    self.reached.seconds += time.monotonic() - start
+                    self.save(folder, details)
                     sys.stderr.write(f"pretrain: terminated after step {self.reached.step}; run again to resume\n")
                     raise SystemExit(STATUS)
-        progress.close(self.note())
+        if self.team.rank == 0:
+            progress.close(self.note())
 
-    def step(self) -> float:
-        """One optimiser step; returns the loss in Å²."""
-        settings, reached = self.settings, self.reached
-        chosen = self.windows.choose(
-            settings["batch"], settings["times"], settings["lags"], self.generator, reverse=True
-        )
-        state, targets = self.windows.gather(*chosen)
-        state, targets = turn(state, targets, random_orthogonal(len(targets), self.generator))
+    def step(self) -> None:
+        """One optimiser step on a batch, of which each process computes its share, in one or several passes."""
+        settings, reached, windows = self.settings, self.reached, self.windows
+        size, augment = settings["batch"], settings["augment"]
+        lags = (settings["lags"][0], settings["lags"][1])
+        chosen = windows.choose(size, settings["times"], lags, self.generator, reverse="reversal" in augment)
+        turns = random_orthogonal(size, self.generator) if "rotation" in augment else torch.eye(3).expand(size, 3, 3)
         factor = schedule(reached.step, warmup=settings["warmup"], steps=settings["steps"])
         for name, optimiser in self.optimisers.items():
             optimiser.param_groups[0]["lr"] = factor * settings[f"{name}_rate"]
-            optimiser.zero_grad()
-        losses = heavy_error(self.model.forecast(state, self.windows.lags(chosen[2])), targets, state)  # type: ignore[operator]
-        loss = losses.mean()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), settings["clip"])
-        if not torch.isfinite(loss + norm):
-            self._stop(losses, chosen[0], chosen[1])
+            optimiser.zero_grad(set_to_none=False)
+        losses = torch.zeros(size, device=windows.device)
+        for rows in passes(windows, chosen, range(self.team.rank, size, self.team.size), settings["atoms_per_pass"]):
+            losses[rows] = self._backward(chosen, turns, rows) / size
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self.team.sum([*(parameter.grad for parameter in self.parameters if parameter.grad is not None), losses])
+        norm = nn.utils.clip_grad_norm_(self.parameters, settings["clip"])
+        self._watched.append((reached.step + 1, torch.isfinite(losses.sum() + norm), losses, chosen))
+        self.watch(LOOK_BACK if windows.device.type == "cuda" else 0)
         for optimiser in self.optimisers.values():
             optimiser.step()
         reached.step += 1
+        self.loss += torch.stack([losses.sum().double(), torch.ones_like(self.loss[0])])
         decay = min(settings["ema"], reached.step / (reached.step + 9))  # a short memory while the weights move fast
-        for name, tensor in self.model.state_dict().items():
-            self.average[name].lerp_(tensor, 1 - decay)
-        return loss.item()
+        state = self.model.state_dict()
+        torch._foreach_lerp_([self.average[name] for name in state], list(state.values()), 1 - decay)
+
+    def _backward(self, chosen: Chosen, turns: torch.Tensor, rows: list[int]) -> torch.Tensor:
+        """Add the gradients of some windows of the batch; returns their losses [b] in Å²."""
+        state, lags, targets = take(self.windows, chosen, rows)
+        state, targets = turn(state, targets, turns[rows].to(self.windows.device, non_blocking=True))
+        with torch.autocast(self.windows.device.type, torch.bfloat16, enabled=self.settings["precision"] == "bf16"):
+            forecast = self.model.forecast(state, lags)  # type: ignore[operator]
+        losses = heavy_error(forecast, targets, state)
+        (losses.sum() / self.settings["batch"]).backward()
+        return losses.detach()
+
+    def watch(self, keep: int) -> None:
+        """Raise InputError if a step of which more than `keep` have followed had a loss that is not finite."""
+        while len(self._watched) > keep:
+            step, finite, losses, chosen = self._watched.popleft()
+            if not bool(finite):
+                self._stop(step, losses.cpu(), chosen)
+
+    def _stop(self, step: int, losses: torch.Tensor, chosen: Chosen) -> None:
+        """Name the compounds and frames at fault: the whole batch if only the gradient is."""
+        bad = ~torch.isfinite(losses)
+        bad = bad if bool(bad.any()) else torch.ones_like(bad)
+        segment, start = chosen[0][bad], chosen[1][bad]
+        frames = self.windows.first[segment] + start
+        pairs = zip(self.windows.compound[segment].tolist(), frames.tolist(), strict=True)
+        names = sorted({f"{self.windows.ids[k]} (frame {frame})" for k, frame in pairs})
+        raise InputError(
+            f"training step {step}: loss or gradient is not finite, for {', '.join(names[:5])}"
+            f"{' and others' if len(names) > 5 else ''}; lower muon_rate and adamw_rate, or check these trajectories"
+        )
 
     def validate(self) -> None:
         """Log the training loss and the validation loss of the averaged weights, and keep those if they are best."""
         reached, current = self.reached, {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         self.model.load_state_dict(self.average)
         self.model.eval()
-        loss = mean_loss(self.model.forecast, self.validation)  # type: ignore[arg-type]
+        total = total_loss(self.model.forecast, self.validation).to(self.windows.device)  # type: ignore[arg-type]
+        self.team.sum([total])
         self.model.train()
         self.model.load_state_dict(current)
+        loss = float(total[0] / total[1])
+        reached.waited += 1
         if loss < reached.best_loss:
-            reached.best_loss, reached.best_step = loss, reached.step
+            reached.best_loss, reached.best_step, reached.waited = loss, reached.step, 0
             self.best = {name: tensor.clone() for name, tensor in self.average.items()}
-        factor = schedule(reached.step - 1, warmup=self.settings["warmup"], steps=self.settings["steps"])
-        reached.log.append(
-            {
-                "step": reached.step,
-                "train": sum(reached.losses) / len(reached.losses),
-                "validation": loss,
-                "persistence": self.persistence,
-                "rate": factor,
-                "samples_per_second": reached.step * self.settings["batch"] / reached.seconds,
-            }
-        )
-        reached.losses = []
+        line = {
+            "step": reached.step,
+            "train": float(self.loss[0] / self.loss[1]),
+            "validation": loss,
+            "persistence": self.persistence,
+            "rate": schedule(reached.step - 1, warmup=self.settings["warmup"], steps=self.settings["steps"]),
+            "samples_per_second": reached.step * self.settings["batch"] / max(reached.seconds, 1e-9),
+        }
+        reached.log.append(line)
+        self.loss.zero_()
+        if self.team.rank == 0:
+            self.track(line)
+
+    def settled(self) -> bool:
+        """Whether the validation loss has not improved for so long that going on is in vain."""
+        patience = self.settings["patience"]
+        return patience is not None and self.reached.waited >= patience
 
     def note(self) -> str:
         """For the progress line: the last validation."""
         if not self.reached.log:
-            return f"loss {self.reached.losses[-1]:.3g} Å²"
+            return ""
         last = self.reached.log[-1]
         return f"loss {last['train']:.3g}, validation {last['validation']:.3g}, persistence {self.persistence:.3g} Å²"
 
+    def _asked_to_stop(self, terminated: bool) -> bool:
+        if self.team.size > 1 and self.reached.step % ASK_EVERY:
+            return False
+        return self.team.any(terminated, self.windows.device)
+
+    def save(self, folder: Path, details: dict[str, Any]) -> None:
+        """Write a checkpoint; of several processes the first one does."""
+        if self.team.rank == 0:
+            save_checkpoint(folder, self.reached.step, details, *self.snapshot())
+
     def snapshot(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Tensors and plain values from which `restore` continues as if nothing had happened."""
-        tensors = {"generator": self.generator.get_state(), "dropout": torch.get_rng_state()}
+        tensors = {"generator": self.generator.get_state(), "dropout": torch.get_rng_state(), "loss": self.loss}
         if self.windows.device.type == "cuda":
             tensors["dropout_cuda"] = torch.cuda.get_rng_state(self.windows.device)
         weights = {"model": self.model.state_dict(), "average": self.average, "best": self.best}
@@ -166,9 +248,11 @@ class Trainer:
             parts.setdefault(part, {})[rest] = tensor
         self.reached = Progression(**values)
         self.generator.set_state(tensors["generator"])
-        torch.set_rng_state(tensors["dropout"])
-        if "dropout_cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["dropout_cuda"], self.windows.device)
+        self.loss = tensors["loss"].to(self.windows.device)
+        if self.team.rank == 0:  # others keep their own: the dropout of each process is its own anyway
+            torch.set_rng_state(tensors["dropout"])
+            if "dropout_cuda" in tensors:
+                torch.cuda.set_rng_state(tensors["dropout_cuda"], self.windows.device)
         self.model.load_state_dict(parts["model"])
         for kept, part in ((self.average, "average"), (self.best, "best")):
             kept.update({name: tensor.to(self.windows.device) for name, tensor in parts[part].items()})
@@ -178,52 +262,3 @@ class Trainer:
                 k, _, entry = name.partition("/")
                 state.setdefault(int(k), {})[entry] = tensor
             optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
-
-    def _stop(self, losses: torch.Tensor, segment: torch.Tensor, start: torch.Tensor) -> None:
-        """Raise InputError naming the compounds and frames at fault: the whole batch if only the gradient is."""
-        bad = ~torch.isfinite(losses)
-        bad = bad if bool(bad.any()) else torch.ones_like(bad)
-        frames = self.windows.first[segment[bad]] + start[bad]
-        pairs = zip(self.windows.compound[segment[bad]].tolist(), frames.tolist(), strict=True)
-        names = sorted({f"{self.windows.ids[k]} (frame {frame})" for k, frame in pairs})
-        raise InputError(
-            f"training step {self.reached.step + 1}: loss or gradient is not finite, for {', '.join(names[:5])}"
-            f"{' and others' if len(names) > 5 else ''}; lower muon_rate and adamw_rate, or check these trajectories"
-        )
-
-
-def validation_batches(windows: Windows, settings: dict[str, Any]) -> list[Batch]:
-    """The fixed validation windows, in batches as large as those of training."""
-    generator = torch.Generator(windows.device).manual_seed(VALIDATION_SEED)
-    sizes = torch.arange(VALIDATION_WINDOWS).split(settings["batch"])
-    return [windows.draw(len(size), settings["times"], settings["lags"], generator) for size in sizes]
-
-
-@torch.no_grad()
-def mean_loss(forecast: Callable[[State, torch.Tensor], torch.Tensor], batches: list[Batch]) -> float:
-    """Mean of heavy_error over all windows, Å²."""
-    losses = [heavy_error(forecast(state, lags), targets, state) for state, lags, targets in batches]
-    return torch.cat(losses).double().mean().item()
-
-
-def heavy_error(forecast: torch.Tensor, targets: torch.Tensor, state: State) -> torch.Tensor:
-    """Mean square error per coordinate over the heavy atoms and all times of each window: [B] Å²."""
-    heavy = (state.mask & (state.atomic_numbers > 1))[:, None, :, None]
-    squares = (forecast - targets).square().masked_fill(~heavy, 0).sum((1, 2, 3))
-    return squares / (3 * targets.shape[1] * heavy.sum((1, 2, 3)))
-
-
-def random_orthogonal(count: int, generator: torch.Generator) -> torch.Tensor:
-    """Uniform in O(3), reflections included (the energy is the same for a mirror image): [count, 3, 3].
-
-    Source: F. Mezzadri, Notices of the AMS 54, 592 (2007).
-    """
-    normal = torch.randn(count, 3, 3, generator=generator, device=generator.device)
-    q, r = torch.linalg.qr(normal)
-    return q * r.diagonal(dim1=1, dim2=2).sign()[:, None]
-
-
-def turn(state: State, targets: torch.Tensor, matrix: torch.Tensor) -> tuple[State, torch.Tensor]:
-    """The windows turned or mirrored by `matrix` [B, 3, 3]; the relaxed geometry with them, for its handedness."""
-    turned = {name: getattr(state, name) @ matrix for name in ("positions", "velocities", "reference")}
-    return dataclasses.replace(state, **turned), targets @ matrix[:, None]

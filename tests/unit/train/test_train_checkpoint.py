@@ -3,17 +3,19 @@ import torch
 
 from mdstride.train.checkpoint import delete_checkpoints, load_checkpoint, save_checkpoint
 
+MINE, OTHER = {"settings": {"steps": 3, "batch": 8}}, {"settings": {"steps": 5, "batch": 8}}
+
 
 @pytest.fixture
 def folder(tmp_path):
     for step in (1, 2, 10):
-        save_checkpoint(tmp_path / "state", step, "mine", {"a": torch.full((4,), float(step))}, {"step": step})
+        save_checkpoint(tmp_path / "state", step, MINE, {"a": torch.full((4,), float(step))}, {"step": step})
     return tmp_path / "state"
 
 
 def test_two_are_kept_and_the_newest_is_used(folder):
     assert len(list(folder.iterdir())) == 2
-    tensors, values = load_checkpoint(folder, "mine")
+    tensors, values = load_checkpoint(folder, MINE)
     assert values == {"step": 10} and (tensors["a"] == 10).all()
 
 
@@ -26,32 +28,32 @@ def damage(path):
 def test_the_older_is_used_when_the_newer_is_damaged(folder, capsys):
     older, newer = sorted(folder.iterdir())
     damage(newer)
-    assert load_checkpoint(folder, "mine")[1] == {"step": 2}
+    assert load_checkpoint(folder, MINE)[1] == {"step": 2}
     assert str(newer) in capsys.readouterr().err
     damage(older)
-    assert load_checkpoint(folder, "mine") is None
+    assert load_checkpoint(folder, MINE) is None
 
 
 def test_a_truncated_one_is_passed_over(folder):
     newer = sorted(folder.iterdir())[1]
     newer.write_bytes(newer.read_bytes()[:20])
-    assert load_checkpoint(folder, "mine")[1] == {"step": 2}
+    assert load_checkpoint(folder, MINE)[1] == {"step": 2}
 
 
 def test_that_of_another_run_is_ignored_with_a_message(folder, capsys):
-    assert load_checkpoint(folder, "other") is None
-    assert "other settings, data or code" in capsys.readouterr().err
+    assert load_checkpoint(folder, OTHER) is None
+    assert "settings.steps was 3 and is 5" in capsys.readouterr().err
 
 
 def test_those_of_another_run_do_not_crowd_out_the_new_ones(folder):
     for step in (1, 2, 3):
-        save_checkpoint(folder, step, "other", {"a": torch.zeros(1)}, {"step": step})
-    assert load_checkpoint(folder, "other")[1] == {"step": 3}
-    assert load_checkpoint(folder, "mine")[1] == {"step": 10}
+        save_checkpoint(folder, step, OTHER, {"a": torch.zeros(1)}, {"step": step})
+    assert load_checkpoint(folder, OTHER)[1] == {"step": 3}
+    assert load_checkpoint(folder, MINE)[1] == {"step": 10}
 
 
 def test_none_at_all(tmp_path):
-    assert load_checkpoint(tmp_path / "absent", "mine") is None
+    assert load_checkpoint(tmp_path / "absent", MINE) is None
 
 
 def test_deleting_leaves_other_files_alone(folder):

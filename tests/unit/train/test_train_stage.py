@@ -10,17 +10,20 @@ import torch
 
 from mdstride.errors import InputError
 from mdstride.formats.dataset_file import read_dataset, write_dataset
+from mdstride.formats.tensors import read_tensors
 from mdstride.models.registry import load, read_metadata
+from mdstride.train.batches import mean_loss, validation_batches
 from mdstride.train.stage import pretrain
-from mdstride.train.trainer import mean_loss, validation_batches
 from mdstride.windows import Windows
 
 SETTINGS = {
     "atom": {"width": 16, "layers": 1, "heads": 2, "attention_dropout": 0.1, "dropout": 0.1, "frame": "centred"},
+    "egno": {"width": 8, "layers": 2},
     "steps": 60,
     "batch": 8,
     "times": 2,
     "lags": [8.0, 60.0],
+    "augment": ["rotation", "reversal"],
     "muon_rate": 0.01,
     "adamw_rate": 0.003,
     "weight_decay": 1e-5,
@@ -28,6 +31,14 @@ SETTINGS = {
     "clip": 1.0,
     "ema": 0.9,
     "validate_every": 10,
+    "patience": None,
+    "start_from": None,
+    "precision": "float32",
+    "compile": False,
+    "atoms_per_pass": None,
+    "scratch": None,
+    "processes": 1,
+    "track": None,
     "device": "cpu",
 }
 
@@ -101,7 +112,8 @@ def test_outputs_agree_with_each_other(dataset, tmp_path):
     assert metadata["step"] == details["best_step"] == best["step"]
     assert metadata["dataset_hash"] == details["dataset_hash"] == data.hash()
     assert (details["model"], details["seed"], details["split"]) == ("atom", 1, "compound")
-    batches = validation_batches(Windows(data, data.splits["compound"].parts["validation"]), SETTINGS)
+    windows = Windows(data, data.splits["compound"].parts["validation"])
+    batches = validation_batches(windows, SETTINGS["times"], SETTINGS["lags"], None)
     assert mean_loss(load(run / "weights.safetensors", "cpu").forecast, batches) == pytest.approx(best["validation"])
     assert mean_loss(lambda state, lags: state.positions[:, None], batches) == pytest.approx(log[0]["persistence"])
     assert not (tmp_path / "state").exists()
@@ -113,7 +125,7 @@ def test_changed_settings_do_not_resume(dataset, tmp_path, capsys):
     process.communicate(timeout=60)
     train(dataset, tmp_path, steps=20)
     messages = capsys.readouterr().err
-    assert "other settings, data or code" in messages and "resuming" not in messages
+    assert "settings.steps was 60 and is 20" in messages and "resuming" not in messages
 
 
 def test_the_same_seed_gives_the_same_files(dataset, tmp_path):
@@ -146,3 +158,43 @@ def test_user_errors_leave_no_output(dataset, tmp_path, changes, match):
     with pytest.raises(InputError, match=match):
         train(dataset, tmp_path, **changes)
     assert not (tmp_path / "run").exists()
+
+
+def test_last_weights_are_kept_beside_the_best(dataset, tmp_path):
+    run = train(dataset, tmp_path, steps=20, ema=0.0)
+    best, last = (read_metadata(run / f"{name}.safetensors") for name in ("weights", "last"))
+    assert last["step"] == 20 and best["step"] == json.loads((run / "run.json").read_text())["best_step"]
+    assert {**best, "step": 0} == {**last, "step": 0}
+    load(run / "last.safetensors", "cpu")
+
+
+@pytest.mark.parametrize("model", ["atom", "egno"])
+def test_fine_tuning_starts_from_the_weights(dataset, tmp_path, model):
+    """With rates of next to nothing the first validation is that of the weights it starts from."""
+    first = train(dataset, tmp_path / "first", model=model, steps=20)
+    still = {"muon_rate": 1e-12, "adamw_rate": 1e-12, "steps": 1, "validate_every": 1}
+    second = train(dataset, tmp_path / "second", model=model, start_from=str(first / "weights.safetensors"), **still)
+    (line,) = [json.loads(line) for line in (second / "log.jsonl").read_text().splitlines()]
+    assert line["validation"] == pytest.approx(json.loads((first / "run.json").read_text())["validation"], rel=1e-5)
+
+
+def test_starting_from_what_does_not_fit_is_refused(dataset, tmp_path):
+    first = str(train(dataset, tmp_path / "first", steps=10) / "weights.safetensors")
+    with pytest.raises(InputError, match="holds a model `atom`; egno cannot start from it"):
+        train(dataset, tmp_path / "second", model="egno", start_from=first)
+    with pytest.raises(InputError, match=r"was trained with .*'width': 16"):
+        train(dataset, tmp_path / "third", start_from=first, atom=SETTINGS["atom"] | {"width": 8})
+    with pytest.raises(InputError, match="no such file"):
+        train(dataset, tmp_path / "fourth", start_from=str(tmp_path / "absent"))
+
+
+def test_out_of_core_training_ends_with_the_same_weights(dataset, tmp_path):
+    first = train(dataset, tmp_path / "first", steps=10)
+    second = train(dataset, tmp_path / "second", steps=10, scratch=str(tmp_path / "scratch"))
+    one, other = (read_tensors(run / "weights.safetensors")[0] for run in (first, second))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_bf16_trains(dataset, tmp_path):
+    run = train(dataset, tmp_path, steps=10, precision="bf16")
+    assert json.loads((run / "run.json").read_text())["validation"] < float("inf")

@@ -7,7 +7,8 @@ import torch
 from mdstride.errors import InputError
 from mdstride.formats.split import whole
 from mdstride.models.registry import build
-from mdstride.train.trainer import Trainer, heavy_error, random_orthogonal, turn
+from mdstride.train.batches import heavy_error, random_orthogonal, turn
+from mdstride.train.trainer import Trainer
 from mdstride.windows import Windows
 
 SETTINGS = {
@@ -16,6 +17,7 @@ SETTINGS = {
     "batch": 8,
     "times": 2,
     "lags": [8.0, 60.0],
+    "augment": ["rotation", "reversal"],
     "muon_rate": 0.01,
     "adamw_rate": 0.003,
     "weight_decay": 1e-5,
@@ -23,6 +25,13 @@ SETTINGS = {
     "clip": 1.0,
     "ema": 0.9,
     "validate_every": 4,
+    "patience": None,
+    "start_from": None,
+    "precision": "float32",
+    "compile": False,
+    "atoms_per_pass": None,
+    "scratch": None,
+    "track": None,
     "device": "cpu",
 }
 
@@ -41,10 +50,10 @@ def same(first, second):
 def test_interrupted_in_the_middle_it_ends_with_the_same_bits(toy_dataset, tmp_path):
     """Dropout, windows, augmentation, optimisers and averages all continue: 5 + 7 = 12 steps."""
     whole = trainer(toy_dataset())
-    whole.run(tmp_path, "x")
+    whole.run(tmp_path, {})
     before = trainer(toy_dataset())
     for _ in range(5):
-        before.reached.losses.append(before.step())
+        before.step()
         before.reached.seconds = 1.0
         if before.reached.step == 4:
             before.validate()
@@ -52,7 +61,7 @@ def test_interrupted_in_the_middle_it_ends_with_the_same_bits(toy_dataset, tmp_p
     after = trainer(toy_dataset(), seed=2)
     after.restore(snapshot)
     while after.reached.step < 12:
-        after.reached.losses.append(after.step())
+        after.step()
         if after.reached.step % 4 == 0:
             after.reached.seconds = 1.0
             after.validate()
@@ -63,8 +72,8 @@ def test_interrupted_in_the_middle_it_ends_with_the_same_bits(toy_dataset, tmp_p
 
 def test_seeds_differ(toy_dataset, tmp_path):
     first, second = trainer(toy_dataset(), seed=1), trainer(toy_dataset(), seed=2)
-    first.run(tmp_path / "1", "x")
-    second.run(tmp_path / "2", "x")
+    first.run(tmp_path / "1", {})
+    second.run(tmp_path / "2", {})
     assert not same(first.best, second.best)
     assert first.persistence == second.persistence  # the same validation windows
 
@@ -72,7 +81,7 @@ def test_seeds_differ(toy_dataset, tmp_path):
 def test_it_learns(toy_dataset, tmp_path):
     quiet = SETTINGS["atom"] | {"dropout": 0.0, "attention_dropout": 0.0}
     one = trainer(toy_dataset(), steps=120, validate_every=40, batch=16, muon_rate=0.02, atom=quiet)
-    one.run(tmp_path, "x")
+    one.run(tmp_path, {})
     assert one.reached.log[-1]["step"] == 120
     assert one.reached.best_loss < 0.8 * one.persistence
 
@@ -81,10 +90,10 @@ def test_best_weights_are_those_that_validated_best(toy_dataset):
     one = trainer(toy_dataset())
     one.reached.best_loss, one.reached.seconds = 0.0, 1.0
     before = {name: tensor.clone() for name, tensor in one.best.items()}
-    one.reached.losses.append(one.step())
+    one.step()
     one.validate()
     assert same(one.best, before) and one.reached.best_step == 0
-    one.reached.best_loss, one.reached.losses = float("inf"), [1.0]
+    one.reached.best_loss, one.loss = float("inf"), torch.ones(2, dtype=torch.float64)
     one.validate()
     assert same(one.best, one.average) and not same(one.best, before) and one.reached.best_step == 1
 
@@ -136,3 +145,56 @@ def test_augmentation_is_orthogonal_uniform_and_changes_no_distance(toy_dataset)
     for now, was in ((turned.positions, state.positions), (turned.reference, state.reference), (goals, targets)):
         torch.testing.assert_close(torch.cdist(now, now), torch.cdist(was, was), rtol=0, atol=2e-3)
     torch.testing.assert_close(goals[:, 0] - turned.positions, (targets[:, 0] - state.positions) @ matrices[:8])
+
+
+def test_a_batch_in_several_passes_has_the_same_gradient(toy_dataset):
+    """Molecules of 3, 4 and 5 heavy atoms: one by one, by size, or all together."""
+    quiet = SETTINGS["atom"] | {"dropout": 0.0, "attention_dropout": 0.0}
+    ends = []
+    for atoms in (1, 12, None):
+        one = trainer(toy_dataset((3, 4, 5, 3, 4, 5)), atoms_per_pass=atoms, atom=quiet, batch=16)
+        for _ in range(3):
+            one.step()
+        ends.append(one.model.state_dict())
+    for other in ends[1:]:
+        for name, tensor in ends[0].items():
+            torch.testing.assert_close(other[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("augment", [[], ["rotation"], ["reversal"]])
+def test_augmentation_is_what_the_settings_say(toy_dataset, augment, monkeypatch):
+    one = trainer(toy_dataset(), augment=augment)
+    seen = []
+    gather = one.windows.gather
+    monkeypatch.setattr(one.windows, "gather", lambda *chosen: seen.append(chosen[2]) or gather(*chosen))
+    turned = []
+    forecast = one.model.forecast
+    monkeypatch.setattr(one.model, "forecast", lambda state, lags: turned.append(state) or forecast(state, lags))
+    one.step()
+    assert any((steps < 0).any() for steps in seen) == ("reversal" in augment)
+    references = [torch.from_numpy(c.reference).float() for c in toy_dataset().compounds.values()]
+    upright = all(
+        any(len(r) <= state.reference.shape[1] and torch.allclose(state.reference[0, : len(r)], r) for r in references)
+        for state in turned
+    )
+    assert upright == ("rotation" not in augment)
+
+
+def test_patience_ends_a_run_that_does_not_improve(toy_dataset, tmp_path):
+    one = trainer(toy_dataset(), steps=400, validate_every=1, patience=3, muon_rate=1e-12, adamw_rate=1e-12)
+    one.run(tmp_path, {})
+    assert one.reached.step - one.reached.best_step >= 3 and one.reached.step < 400
+    assert one.reached.waited == 3 and one.settled()
+
+
+def test_a_late_look_still_finds_what_was_not_finite(toy_dataset):
+    """On a GPU losses are looked at some steps later; the step and the compounds are those of then."""
+    one = trainer(toy_dataset())
+    one.step()
+    chosen = one.windows.choose(8, 2, (8.0, 60.0), one.generator)
+    losses = torch.ones(8)
+    losses[3] = torch.nan
+    one._watched.append((7, torch.tensor(False), losses, chosen))
+    one.watch(1)
+    with pytest.raises(InputError, match=f"training step 7: .*{one.windows.ids[one.windows.compound[chosen[0][3]]]}"):
+        one.watch(0)

@@ -6,7 +6,8 @@ Needs torch, NumPy, h5py and safetensors alone.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ import numpy as np
 import torch
 
 from mdstride.errors import InputError
-from mdstride.formats.dataset import Dataset
+from mdstride.evaluate.metrics import mean_square_error
+from mdstride.formats.dataset import CompoundData, Dataset
 from mdstride.formats.dataset_file import read_dataset
-from mdstride.formats.split import Segment
+from mdstride.formats.split import Segment, Split
 from mdstride.formats.tables import write_table
-from mdstride.models.baselines import BASELINES
+from mdstride.models.baselines import make_baselines
+from mdstride.models.harmonic import fit_damping
 from mdstride.models.registry import load, read_metadata
-from mdstride.models.state import Forecaster, State
+from mdstride.models.state import Forecaster
+from mdstride.models.within import fit_within
 from mdstride.progress import Progress
 from mdstride.windows import Windows
 
@@ -28,7 +32,12 @@ COLUMNS = ("model", "compound", "replica", "start", "lag", "mse")
 BATCH = 64
 """Windows in one forecast: bounds the memory that a large compound takes."""
 
+HARMONIC = ("harmonic", "damped harmonic")
+
 Row = dict[str, Any]
+
+Forecasters = Callable[[CompoundData], Mapping[str, Forecaster]]
+"""Gives the forecasters of a compound, by name."""
 
 
 def evaluate(settings: dict[str, Any], *, dataset: Path, split: str, run: Path, output: Path) -> None:
@@ -44,54 +53,84 @@ def evaluate(settings: dict[str, Any], *, dataset: Path, split: str, run: Path, 
     if metadata["dataset_hash"] != data.hash():
         raise InputError(f"{weights}: trained on another data set than {dataset}; pretrain again, or give that one")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    forecasters = {**BASELINES, metadata["model"]: load(weights, device)}
-    write_table(output, COLUMNS, score(forecasters, data, data.splits[split].parts["test"], settings, device))
+    segments = data.splits[split].parts["test"]
+    known = baselines(data, data.splits[split], settings["lags"])
+    model = {metadata["model"]: load(weights, device)}
+    write_table(output, COLUMNS, score(lambda compound: known(compound) | model, data, segments, settings, device))
+
+
+def baselines(data: Dataset, split: Split, lags: list[float]) -> Callable[[CompoundData], dict[str, Forecaster]]:
+    """The baselines of a compound: the zero-shot ones, and mean and linear where frames of it are trained on.
+
+    Harmonic and damped harmonic only if every tested compound has normal modes, which imported ones lack: else
+    forecasters would be compared on different compounds.
+    """
+    windows = Windows(data, split.parts["test"])
+    exact = (lag_steps(lags, windows) * windows.interval).tolist()  # whole frames
+    damping = None
+    if all(data.compounds[key].modes is not None for key in split.ids("test")):
+        damping = fit_damping(data, split.parts["train"], exact)
+    else:
+        sys.stderr.write("evaluate: no harmonic baseline, since not every tested compound has normal modes\n")
+
+    def of(compound: CompoundData) -> dict[str, Forecaster]:
+        names = HARMONIC if damping is None else ()
+        found = {name: one for name, one in make_baselines(compound, damping).items() if name not in names}
+        if split.unit == "frames":
+            own = {
+                part: [s for s in split.parts[part] if s.compound == compound.id] for part in ("train", "validation")
+            }
+            found |= fit_within(data, compound.id, own["train"], own["validation"], exact)
+        return found
+
+    return of
 
 
 def score(
-    forecasters: Mapping[str, Forecaster],
+    forecasters: Forecasters,
     data: Dataset,
     segments: Sequence[Segment],
     settings: dict[str, Any],
     device: str,
 ) -> list[Row]:
-    """Rows of COLUMNS for windows in `segments`, sorted by forecaster (in the order given), compound and window."""
+    """Rows of COLUMNS for windows in `segments`, sorted by forecaster (in the order given), compound and window.
+
+    `forecasters` gives those of one compound, the same names for each.
+    """
     windows = Windows(data, segments, device)
-    ids, steps = windows.ids, lag_steps(settings["lags"], windows)
-    replicas, first = windows.replica.tolist(), windows.first.tolist()
-    rows: dict[str, list[Row]] = {name: [] for name in forecasters}
-    progress = Progress("evaluate", len(ids) * settings["windows"] * len(forecasters), "forecasts")
-    for k, compound in enumerate(ids):
+    steps = lag_steps(settings["lags"], windows)
+    rows: dict[str, list[Row]] = {}
+    progress = Progress("evaluate", len(windows.ids), "compounds")
+    for k, compound in enumerate(windows.ids):
         chosen = choose_windows(windows, k, max(steps), settings["windows"], settings["seed"])
-        for trajectory, start in zip(chosen[0].split(BATCH), chosen[1].split(BATCH), strict=True):
-            state, targets = windows.gather(trajectory, start, steps.expand(len(start), -1))
-            lags = windows.lags(steps).expand(len(start), -1)
-            for name, forecaster in forecasters.items():
-                with torch.inference_mode():
-                    errors = mean_square_error(forecaster.forecast(state, lags), targets, state)
-                if not errors.isfinite().all():
-                    raise InputError(f"{name}: its forecast of {compound} is not finite; train it again, more slowly")
-                rows[name] += [
-                    dict(
-                        zip(
-                            COLUMNS,
-                            (name, compound, replicas[t], first[t] + s, lag * windows.interval, error),
-                            strict=True,
-                        )
-                    )
-                    for t, s, row in zip(trajectory.tolist(), start.tolist(), errors.tolist(), strict=True)
-                    for lag, error in zip(steps.tolist(), row, strict=True)
-                ]
-                progress.update(len(start), name)
+        for name, forecaster in forecasters(data.compounds[compound]).items():
+            rows.setdefault(name, []).extend(_score_one(name, forecaster, windows, chosen, steps))
+        progress.update()
     progress.close()
-    return [row for name in forecasters for row in rows[name]]
+    return [row for name in rows for row in rows[name]]
 
 
-def mean_square_error(forecast: torch.Tensor, targets: torch.Tensor, state: State) -> torch.Tensor:
-    """Mean of (forecast - target)² over the coordinates of the heavy atoms, Å², float64: [B, P] from [B, P, N, 3]."""
-    heavy = (state.mask & (state.atomic_numbers > 1))[:, None, :, None]
-    squares = (forecast.double() - targets.double()).square().masked_fill(~heavy, 0)
-    return squares.sum((2, 3)) / (3 * heavy.sum((2, 3)))
+def _score_one(
+    name: str,
+    forecaster: Forecaster,
+    windows: Windows,
+    chosen: tuple[torch.Tensor, torch.Tensor],
+    steps: torch.Tensor,
+) -> Iterator[Row]:
+    """Rows of one forecaster for the chosen windows of one compound."""
+    replicas, first = windows.replica.tolist(), windows.first.tolist()
+    compound = windows.ids[int(windows.compound[chosen[0][0]])]
+    for segment, start in zip(chosen[0].split(BATCH), chosen[1].split(BATCH), strict=True):
+        state, targets = windows.gather(segment, start, steps.expand(len(start), -1))
+        with torch.inference_mode():
+            forecast = forecaster.forecast(state, windows.lags(steps).expand(len(start), -1))
+            errors = mean_square_error(forecast, targets, state)
+        if not errors.isfinite().all():
+            raise InputError(f"{name}: its forecast of {compound} is not finite; train it again, more slowly")
+        for t, s, row in zip(segment.tolist(), start.tolist(), errors.tolist(), strict=True):
+            for lag, error in zip(steps.tolist(), row, strict=True):
+                values = (name, compound, replicas[t], first[t] + s, lag * windows.interval, error)
+                yield dict(zip(COLUMNS, values, strict=True))
 
 
 def lag_steps(lags: list[float], windows: Windows) -> torch.Tensor:

@@ -123,9 +123,9 @@ def limits(material: Material) -> list[str]:
             "known, and the intervals leave it out."
         )
     said.append(
-        "The baselines are persistence (nothing moves), ballistic (no forces) and rigid (the relaxed geometry put in "
-        "place). The harmonic propagator, a stronger one that needs a Hessian of each compound, is not among them: a "
-        "model that beats rigid may still lose to it."
+        "The baselines are persistence (nothing moves), ballistic (no forces), rigid (the relaxed geometry put in "
+        "place), and, where every tested compound has normal modes, harmonic (its modes oscillate while it turns; "
+        "needs one Hessian per compound) and damped harmonic."
     )
     if longest > trained:
         said.append(f"Lags beyond {trained:g} fs are longer than any in training.")

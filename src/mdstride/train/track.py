@@ -13,8 +13,8 @@ Track = Callable[[dict[str, Any]], None]
 def make_tracker(kind: str | None, folder: Path, about: dict[str, Any]) -> Track:
     """A function that hands lines of the log on to TensorBoard (files in `folder`) or to Weights & Biases.
 
-    `about` (model, split, seed, settings) goes with a run of Weights & Biases. Raises InputError when the tracker is not
-    installed.
+    `about` (model, split, seed, settings) goes with a run of Weights & Biases. Raises InputError when the tracker is
+    not installed.
     """
     if kind is None:
         return lambda line: None

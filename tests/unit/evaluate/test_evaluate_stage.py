@@ -1,6 +1,7 @@
 """The evaluator: the same windows for all, known scores, refusals."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ import torch
 
 from mdstride.errors import InputError
 from mdstride.evaluate import stage
-from mdstride.evaluate.stage import choose_windows, evaluate, lag_steps, mean_square_error, score
+from mdstride.evaluate.metrics import mean_square_error
+from mdstride.evaluate.stage import baselines, choose_windows, evaluate, lag_steps, score
 from mdstride.formats.dataset import CompoundData, Dataset, Replica
 from mdstride.formats.dataset_file import write_dataset
-from mdstride.formats.split import Split, whole
+from mdstride.formats.split import Segment, Split, whole
 from mdstride.models.baselines import BASELINES
 from mdstride.windows import Windows
 
@@ -86,7 +88,7 @@ def by_model(rows, name):
 
 def test_the_truth_scores_zero_and_nothing_else_does():
     data = make_dataset()
-    rows = score({**BASELINES, "oracle": Oracle(data)}, data, whole("AB"), SETTINGS, "cpu")
+    rows = score(lambda _: {**BASELINES, "oracle": Oracle(data)}, data, whole("AB"), SETTINGS, "cpu")
     assert len(rows) == 4 * 2 * 30 * 3
     assert {row["mse"] for row in by_model(rows, "oracle")} == {0.0}
     assert min(row["mse"] for row in rows if row["model"] != "oracle") > 0
@@ -94,7 +96,7 @@ def test_the_truth_scores_zero_and_nothing_else_does():
 
 def test_all_forecasters_meet_the_same_windows():
     data, first, second = make_dataset(), Recorder(), Recorder()
-    rows = score({"first": first, "second": second}, data, whole("AB"), SETTINGS, "cpu")
+    rows = score(lambda _: {"first": first, "second": second}, data, whole("AB"), SETTINGS, "cpu")
     for (x, a), (y, b) in zip(first.asked, second.asked, strict=True):
         assert torch.equal(x, y)
         assert torch.equal(a, b)
@@ -105,7 +107,7 @@ def test_all_forecasters_meet_the_same_windows():
 def test_persistence_score_by_hand():
     """Recomputed from the data set with NumPy, from the row's own replica, start and lag; hydrogens do not count."""
     data = make_dataset()
-    for row in score({"persistence": BASELINES["persistence"]}, data, whole("AB"), SETTINGS, "cpu")[::7]:
+    for row in score(lambda _: {"persistence": BASELINES["persistence"]}, data, whole("AB"), SETTINGS, "cpu")[::7]:
         compound = data.compounds[row["compound"]]
         replica = compound.replicas[row["replica"] - 1]
         heavy = replica.positions[:, compound.atomic_numbers > 1].astype(float)
@@ -150,7 +152,7 @@ def test_lags_that_do_not_fit_are_refused(lags):
 
 def test_more_windows_than_there_are_is_refused():
     with pytest.raises(InputError, match="A has only 112 windows"):
-        score(BASELINES, make_dataset(), whole("A"), {**SETTINGS, "windows": 113}, "cpu")
+        score(lambda _: BASELINES, make_dataset(), whole("A"), {**SETTINGS, "windows": 113}, "cpu")
 
 
 def test_a_forecast_of_nan_names_model_and_compound():
@@ -159,7 +161,7 @@ def test_a_forecast_of_nan_names_model_and_compound():
             return BASELINES["persistence"].forecast(state, lags) * float("nan")
 
     with pytest.raises(InputError, match="broken: its forecast of A is not finite"):
-        score({"broken": Broken()}, make_dataset(), whole("A"), SETTINGS, "cpu")
+        score(lambda _: {"broken": Broken()}, make_dataset(), whole("A"), SETTINGS, "cpu")
 
 
 @pytest.fixture
@@ -201,3 +203,35 @@ def test_a_model_of_another_data_set_is_refused(trained):
 def test_an_unknown_split_is_named(trained):
     with pytest.raises(InputError, match="no split `scaffold`; it has compound"):
         run_stage(trained[0], split="scaffold")
+
+
+def with_modes(data):
+    """The same data set with three made-up orthonormal modes for each compound."""
+    compounds = {}
+    for key, one in data.compounds.items():
+        atoms = len(one.masses)
+        modes = np.eye(3 * atoms)[:3].reshape(3, atoms, 3)
+        compounds[key] = dataclasses.replace(one, frequencies=np.array([100.0, 500.0, 900.0]), modes=modes)
+    return dataclasses.replace(data, compounds=compounds)
+
+
+def test_the_harmonic_baselines_need_modes_of_every_tested_compound(capsys):
+    data, lags = with_modes(make_dataset()), [2.0, 8.0]
+    known = baselines(data, data.splits["compound"], lags)
+    expected = [*BASELINES, "harmonic", "damped harmonic"]
+    assert [list(known(data.compounds[key])) for key in "AB"] == [expected, expected]
+    data.compounds["B"] = dataclasses.replace(data.compounds["B"], modes=None, frequencies=None)
+    known = baselines(data, data.splits["compound"], lags)
+    assert [list(known(data.compounds[key])) for key in "AB"] == [list(BASELINES), list(BASELINES)]
+    assert "no harmonic baseline" in capsys.readouterr().err
+
+
+def test_within_a_compound_mean_and_linear_are_fitted_on_its_training_frames():
+    data = make_dataset(frames=400)
+    segments = {"train": (0, 220), "validation": (230, 300), "test": (310, 400)}
+    parts = {part: tuple(Segment(key, 1, *span) for key in "AB") for part, span in segments.items()}
+    split = Split(parts, "time", "frames")
+    rows = score(baselines(data, split, SETTINGS["lags"]), data, parts["test"], SETTINGS, "cpu")
+    assert {row["model"] for row in rows} == {*BASELINES, "mean", "linear"}
+    assert {row["replica"] for row in rows} == {1}
+    assert min(row["start"] for row in rows) >= 310 and max(row["start"] + row["lag"] / INTERVAL for row in rows) < 400

@@ -206,12 +206,15 @@ def test_an_unknown_split_is_named(trained):
 
 
 def with_modes(data):
-    """The same data set with three made-up orthonormal modes for each compound."""
+    """The same data set, slower, with three made-up orthonormal modes for each compound."""
     compounds = {}
     for key, one in data.compounds.items():
         atoms = len(one.masses)
+        slow = tuple(dataclasses.replace(r, velocities=0.001 * r.velocities) for r in one.replicas)
         modes = np.eye(3 * atoms)[:3].reshape(3, atoms, 3)
-        compounds[key] = dataclasses.replace(one, frequencies=np.array([100.0, 500.0, 900.0]), modes=modes)
+        compounds[key] = dataclasses.replace(
+            one, frequencies=np.array([100.0, 500.0, 900.0]), modes=modes, replicas=slow
+        )
     return dataclasses.replace(data, compounds=compounds)
 
 

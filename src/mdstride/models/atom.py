@@ -8,10 +8,10 @@ from typing import Literal
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from mdstride.models.attention import Codes, HeterogeneousAttention, rotary_codes
+from mdstride.models.attention import Codes, HeterogeneousAttention, equally_spaced, rotary_codes
 from mdstride.models.features import CHARGE_SCALE, VELOCITY_SCALE, WALKS, full_precision, return_probabilities
+from mdstride.models.fused import rms_norm, swiglu, unit
 from mdstride.models.lift import Head, Lift
 from mdstride.models.state import State
 from mdstride.models.superposition import eckart
@@ -56,20 +56,26 @@ class Atom(nn.Module):
         self.head = Head(vectors)
         self.code_size = width // heads
 
-    def forecast(self, state: State, lags: torch.Tensor) -> torch.Tensor:
-        """Positions [B, P, N, 3] Å at `lags` [B, P] fs."""
+    def forecast(self, state: State, lags: torch.Tensor, *, spaced: bool | None = None) -> torch.Tensor:
+        """Positions [B, P, N, 3] Å at `lags` [B, P] fs.
+
+        spaced: the caller knows whether the lags of each molecule are p = 1..P times the first, which is forecast
+        faster. By default that is looked up where it costs nothing, on a CPU, and else not used.
+        """
+        if spaced is None:
+            spaced = lags.device.type == "cpu" and equally_spaced(lags)
         with full_precision(lags):
             heavy = state.heavy()
             positions, strain, axes = self._geometry(state)
             vectors = torch.stack([positions, heavy.velocities * VELOCITY_SCALE, strain / STRAIN_SCALE], dim=2)
             vectors = vectors @ axes[:, None]
             scalars = _scalars(heavy, vectors)
-        moved = self(vectors, scalars, heavy.mask, lags)
+        moved = self(vectors, scalars, heavy.mask, lags, spaced)
         with full_precision(lags):
             return state.carry(moved @ axes[:, None].mT)
 
     def forward(
-        self, vectors: torch.Tensor, scalars: torch.Tensor, mask: torch.Tensor, lags: torch.Tensor
+        self, vectors: torch.Tensor, scalars: torch.Tensor, mask: torch.Tensor, lags: torch.Tensor, spaced: bool
     ) -> torch.Tensor:
         """x(t) - x(0) of the heavy atoms at `lags` [B, P], [B, P, N, 3] Å: the part worth compiling.
 
@@ -78,13 +84,13 @@ class Atom(nn.Module):
         forecast times. Its own output is subtracted, so that the forecast is x0 at lag 0.
         """
         times = torch.cat([torch.zeros_like(lags[:, :1]), lags], dim=1)
-        codes = rotary_codes(times, self.code_size, vectors.dtype)
-        bias = torch.where(mask, 0.0, EXCLUDED).to(vectors.dtype).repeat(1, times.shape[1])[:, None, None]
+        codes = rotary_codes(times, self.code_size, vectors.dtype, spaced=spaced)
+        bias = torch.where(mask, 0.0, EXCLUDED).to(vectors.dtype)
         with full_precision(vectors):
-            x = self.lift_x(vectors[:, :, :1], scalars[..., :1])[:, None]
-            v = self.lift_v(vectors[:, :, 1:2], scalars[..., 1:2])[:, None]
-            c = self.lift_c(vectors, scalars)[:, None]
-        first = x = self.blocks[0](x, v, c, codes, bias)
+            x = self.lift_x(vectors[:, :, :1], scalars[..., :1])
+            v = unit(self.lift_v(vectors[:, :, 1:2], scalars[..., 1:2]))
+            c = unit(self.lift_c(vectors, scalars))
+        first = x = self.blocks[0](x[:, None], v, c, codes, bias)
         for keep, block in zip(torch.sigmoid(self.keep), self.blocks[1:], strict=True):
             x = torch.lerp(first, block(x, v, c, codes, bias), keep)
         with full_precision(vectors):
@@ -122,9 +128,11 @@ class Block(nn.Module):
     def forward(
         self, x: torch.Tensor, v: torch.Tensor, c: torch.Tensor, codes: Codes, bias: torch.Tensor
     ) -> torch.Tensor:
-        """The next x [B, T, N, width], from streams [B, T or 1, N, width]; codes and bias: see the attention."""
-        x, v, c = self.norm_x(x), self.norm_v(v), self.norm_c(c)
-        x = x + self.attention_dropout(self.attention(c, [x, v, c], codes, bias))
+        """The next x [B, T, N, width], from x [B, T or 1, N, width] and `unit` v and c [B, N, width]."""
+        x, v, c = rms_norm(x, self.norm_x.weight), v * self.norm_v.weight, c * self.norm_c.weight
+        moves = x.shape[1] > 1
+        still = torch.stack([v, c] if moves else [x[:, 0], v, c], dim=1)
+        x = x + self.attention_dropout(self.attention(c, still, x if moves else None, codes, bias))
         return x + self.dropout(self.feed_forward(x))
 
 
@@ -139,8 +147,7 @@ class FeedForward(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., width] to [..., width]."""
         for layer in self.hidden:
-            gate, value = layer(x).chunk(2, dim=-1)
-            x = functional.silu(gate) * value
+            x = swiglu(layer(x))
         return self.out(x)
 
 

@@ -132,7 +132,7 @@ class Block(nn.Module):
         y, v = (vectors + self.time_x(vectors)).unbind(-1)
         receiver, sender = edges
         apart = y[:, receiver] - y[:, sender]
-        fixed, by_distance = self.edge.weight.split([EDGE - 1, 1], dim=1)  # all but the distance is the same at all times
+        fixed, by_distance = self.edge.weight.split([EDGE - 1, 1], dim=1)  # attributes are the same at all times
         about = torch.addcmul(attributes @ fixed.T, apart.square().sum(-1, keepdim=True), by_distance[:, 0])
         m = functional.silu(self.receive(h)[:, receiver] + self.send(h)[:, sender] + about)
         m = functional.silu(self.message(m))

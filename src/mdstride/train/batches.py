@@ -17,6 +17,9 @@ VALIDATION_SEED = 0
 CPU_ATOMS = 200
 """Heavy atoms in one pass on a CPU, unless configured."""
 
+CPU_PADDING = 1 / 3
+"""By how much the largest molecule of such a pass may exceed the smallest."""
+
 Chosen = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Segments [B], start frames [B] and steps [B, P] of windows, on the host."""
 
@@ -27,13 +30,13 @@ Batch = tuple[State, torch.Tensor, torch.Tensor]
 def passes(windows: Windows, chosen: Chosen, rows: Sequence[int], atoms: int | None) -> Iterator[list[int]]:
     """The `rows` of a batch in groups that go through the model together.
 
-    On a CPU, molecules of one size, as many as have `atoms` heavy atoms together: nothing is padded, and what belongs
-    together stays in the cache. On a GPU, all, or with `atoms` as many as fit into its memory. Losses are divided by
+    On a CPU, molecules of similar size, as many as have `atoms` heavy atoms together: little is padded, and what
+    belongs together stays in the cache. On a GPU, all, or with `atoms` as many as fit into its memory. Losses are divided by
     the size of the whole batch, so the gradients of the groups add up to its gradient.
     """
     sizes = windows.heavy[chosen[0]].tolist()
     most = atoms or (10**9 if windows.device.type != "cpu" else CPU_ATOMS)
-    padding = 0.0 if windows.device.type == "cpu" else float("inf")
+    padding = CPU_PADDING if windows.device.type == "cpu" else float("inf")
     for group in buckets([sizes[row] for row in rows], most=most, padding=padding):
         yield [rows[k] for k in group]
 

@@ -31,8 +31,8 @@ def passes(windows: Windows, chosen: Chosen, rows: Sequence[int], atoms: int | N
     """The `rows` of a batch in groups that go through the model together.
 
     On a CPU, molecules of similar size, as many as have `atoms` heavy atoms together: little is padded, and what
-    belongs together stays in the cache. On a GPU, all, or with `atoms` as many as fit into its memory. Losses are divided by
-    the size of the whole batch, so the gradients of the groups add up to its gradient.
+    belongs together stays in the cache. On a GPU, all, or with `atoms` as many as fit into its memory. Losses are
+    divided by the size of the whole batch, so the gradients of the groups add up to its gradient.
     """
     sizes = windows.heavy[chosen[0]].tolist()
     most = atoms or (10**9 if windows.device.type != "cpu" else CPU_ATOMS)

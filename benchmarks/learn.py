@@ -27,10 +27,10 @@ from typing import Any
 import torch
 import yaml
 
-from mdstride.formats.dataset import CompoundData
 from mdstride.formats.dataset_file import read_dataset
 from mdstride.formats.split import Split
-from mdstride.models.baselines import BASELINES, make_baselines
+from mdstride.models.baselines import make_baselines
+from mdstride.models.equivariance import equivariance_error
 from mdstride.models.registry import load
 from mdstride.models.state import Forecaster
 from mdstride.models.within import fit_within
@@ -147,7 +147,7 @@ def show(options: argparse.Namespace, name: str) -> None:
     (compound,) = data.compounds.values()
     windows = Windows(data, split.parts["test"])
     lags = sorted({windows.interval * spacing * k for spacing in SPACINGS.values() for k in range(1, TIMES + 1)})
-    forecasters = zero_shot(compound) | fit_within(
+    forecasters = make_baselines(compound) | fit_within(
         data, compound.id, split.parts["train"], split.parts["validation"], lags
     )
     seeds = [load(run_folder(options, name, seed) / "weights.safetensors", "cpu") for seed in options.seeds]
@@ -161,11 +161,26 @@ def show(options: argparse.Namespace, name: str) -> None:
         errors = [score(model, batch) for model in seeds]
         cells.append(f"{sum(errors) / len(errors):.3f} ({', '.join(f'{error:.3f}' for error in errors)})")
     print(f"| {options.model}, mean (each seed) | {' | '.join(cells)} |")
+    print(f"\n{equivariance(seeds, batches)}")
     report_leak(split)
 
 
-def zero_shot(compound: CompoundData) -> dict[str, Forecaster]:
-    return {**BASELINES, **make_baselines(compound)}
+def equivariance(models: list[Any], batches: list[tuple[Any, torch.Tensor, torch.Tensor]]) -> str:
+    """How far the forecasts of a turned molecule are from the turned forecasts, beside their error."""
+    generator = torch.Generator().manual_seed(0)
+    matrices = random_orthogonal(20, generator)
+    matrices = matrices * torch.linalg.det(matrices).sign()[:, None, None]  # rotations
+    shifts = 10 * torch.randn(20, 3, generator=generator)
+    shares = []
+    for model in models:
+        for batch in batches:
+            with torch.inference_mode():
+                square = equivariance_error(model, batch[0], batch[1], matrices, shifts).square().mean().item()
+            shares.append(100 * square / (score(model, batch) / 100))
+    return (
+        f"Equivariance error (20 rotations and shifts, mean square): {min(shares):.2g} to {max(shares):.2g} % of the "
+        "error, over seeds and horizons."
+    )
 
 
 def report_leak(split: Split) -> None:

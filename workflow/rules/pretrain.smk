@@ -21,8 +21,11 @@ rule pretrain:
     params:
         config=sections("pretrain"),
         # one process for each GPU, on one node
-        launch="python" if config["pretrain"]["processes"] == 1
-        else f"torchrun --standalone --nproc-per-node {config['pretrain']['processes']}",
+        launch=(
+            "python"
+            if config["pretrain"]["processes"] == 1
+            else f"torchrun --standalone --nproc-per-node {config['pretrain']['processes']}"
+        ),
         folder=lambda wildcards, output: Path(output.weights).parent,
         # undeclared, so that Snakemake leaves it alone and an interrupted training resumes
         state=f"{OUT}/state/{{model}}/{{split}}/{{seed}}",

@@ -30,7 +30,15 @@ COLOURS = {
     "sky": "#2a8cc4",
 }
 """After Okabe and Ito (2008), told apart by colour-blind readers; the page's CSS has the values for light and dark."""
-BASELINE_STYLES = (("blue", "o", "--"), ("purple", "^", ":"), ("green", "s", "-."), ("sky", "v", (0, (1, 2))))
+BASELINE_STYLES = (
+    ("blue", "o", "--"),
+    ("purple", "^", ":"),
+    ("green", "s", "-."),
+    ("sky", "v", (0, (1, 2))),
+    ("muted", "d", (0, (5, 1))),
+    ("ink", "x", "--"),
+    ("orange", "h", ":"),
+)
 MODEL_STYLES = (("vermillion", "D", "-"), ("orange", "P", "-"), ("sky", "X", "-"))
 SIZE = (5.3, 3.7)
 """Inches of 72 user units: narrow, so that text stays readable on a phone."""

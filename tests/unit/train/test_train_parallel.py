@@ -11,36 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from training import TRAINING
 
 from mdstride.config import SCHEMA
 from mdstride.formats.dataset_file import write_dataset
 from mdstride.formats.tensors import read_tensors
 
-SETTINGS = {
-    "atom": {"width": 16, "layers": 1, "heads": 2, "attention_dropout": 0.0, "dropout": 0.0, "frame": "centred"},
-    "egno": {"width": 8, "layers": 2},
-    "steps": 12,
-    "batch": 9,
-    "times": 2,
-    "lags": [8.0, 60.0],
-    "augment": ["rotation", "reversal"],
-    "muon_rate": 0.01,
-    "adamw_rate": 0.003,
-    "weight_decay": 1e-5,
-    "warmup": 5,
-    "clip": 1.0,
-    "ema": 0.9,
-    "validate_every": 4,
-    "patience": None,
-    "start_from": None,
-    "precision": "float32",
-    "compile": False,
-    "atoms_per_pass": None,
-    "scratch": None,
-    "processes": 2,
-    "track": None,
-    "device": "cpu",
-}
+QUIET = TRAINING["atom"] | {"attention_dropout": 0.0, "dropout": 0.0}
+SETTINGS = TRAINING | {"atom": QUIET, "steps": 12, "batch": 9, "validate_every": 4, "processes": 2}
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from training import TRAINING
 
 from mdstride.errors import InputError
 from mdstride.formats.split import whole
@@ -11,29 +12,7 @@ from mdstride.train.batches import heavy_error, random_orthogonal, turn
 from mdstride.train.trainer import Trainer
 from mdstride.windows import Windows
 
-SETTINGS = {
-    "atom": {"width": 16, "layers": 2, "heads": 2, "attention_dropout": 0.1, "dropout": 0.1, "frame": "centred"},
-    "steps": 12,
-    "batch": 8,
-    "times": 2,
-    "lags": [8.0, 60.0],
-    "augment": ["rotation", "reversal"],
-    "muon_rate": 0.01,
-    "adamw_rate": 0.003,
-    "weight_decay": 1e-5,
-    "warmup": 2,
-    "clip": 1.0,
-    "ema": 0.9,
-    "validate_every": 4,
-    "patience": None,
-    "start_from": None,
-    "precision": "float32",
-    "compile": False,
-    "atoms_per_pass": None,
-    "scratch": None,
-    "track": None,
-    "device": "cpu",
-}
+SETTINGS = TRAINING | {"atom": TRAINING["atom"] | {"layers": 2}, "steps": 12, "warmup": 2, "validate_every": 4}
 
 
 def trainer(data, seed=1, **changes):

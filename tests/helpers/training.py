@@ -1,0 +1,27 @@
+"""A section `pretrain` for training on the toy data set in seconds; tests change what they are about."""
+
+TRAINING = {
+    "atom": {"width": 16, "layers": 1, "heads": 2, "attention_dropout": 0.1, "dropout": 0.1, "frame": "centred"},
+    "egno": {"width": 8, "layers": 2},
+    "steps": 60,
+    "batch": 8,
+    "times": 2,
+    "lags": [8.0, 60.0],
+    "augment": ["rotation", "reversal"],
+    "muon_rate": 0.01,
+    "adamw_rate": 0.003,
+    "weight_decay": 1e-5,
+    "warmup": 5,
+    "clip": 1.0,
+    "ema": 0.9,
+    "validate_every": 10,
+    "patience": None,
+    "start_from": None,
+    "precision": "float32",
+    "compile": False,
+    "atoms_per_pass": None,
+    "scratch": None,
+    "processes": 1,
+    "track": None,
+    "device": "cpu",
+}

@@ -20,7 +20,6 @@ pathvars:
 rule all:
     input:
         "<results>/report.html",
-        expand("<results>/scores/{run}.csv", run=sum(RUNS.values(), [])),
         structures,  # named here too: one that was deleted is made again
         trajectories,
         twins,

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from mdstride import __version__, config
 from mdstride.arguments import Settings, add_command, add_paths
+from mdstride.cli_compare import add_compare
 from mdstride.cli_dataset import add_dataset
+from mdstride.cli_forecast import add_energies, add_forecast
 from mdstride.errors import InputError
 
 DESCRIPTION = """\
@@ -24,8 +26,13 @@ Stages, in order, and what each writes:
   simulate   trajectories/ID/REPLICA.h5md       one NVE reference trajectory with its stability verdict
   dataset    dataset.h5, trajectories.csv, card.md   everything a model may see, with splits (dataset build)
   pretrain   runs/MODEL/SPLIT/SEED/             weights, log and settings of one training run
-  evaluate   scores/MODEL/SPLIT/SEED.csv        errors on held-out compounds, beside the baselines
-  report     report.html, summary.csv           the tables and plots a reader needs, in one file
+  evaluate   scores/MODEL/SPLIT/SEED.h5         errors and more on held-out compounds; without --run, of the baselines
+  energies   scores/MODEL/SPLIT/SEED.energies.csv   GFN2-xTB energies of forecasts, and what a forecast costs
+  report     report.html, summary.csv, scores.csv.gz   the tables and plots a reader needs, in one file
+
+With a trained model:
+  forecast   a molecule's future from its SMILES: extended XYZ or H5MD
+  compare    models on the same held-out compounds, with tests of significance
 
 Besides: dataset add, split, verify, info, card, export (any data set); export (trajectories as extended XYZ or
 ASE trajectory)
@@ -93,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--twin-of", type=Path, metavar="PATH", help="trajectory of the same replica, to start beside it (1e-3 Å away)"
     )
+    sub.add_argument("--length", type=float, metavar="PS", help="of the production (default: simulate.production)")
     add_paths(sub, "state", text="folder from which an interrupted run goes on; removed at the end")
     add_paths(sub, "output", text="trajectory to write (.h5md)")
 
@@ -107,20 +115,29 @@ def _parser() -> argparse.ArgumentParser:
     add_paths(sub, "state", text="folder for checkpoints to resume from; removed when training is complete")
 
     sub = add_command(
-        stages, "evaluate", _evaluate, ("evaluate",), "Score one trained model and the baselines, zero-shot."
+        stages, "evaluate", _evaluate, ("evaluate",), "Score one trained model, or the baselines, on held-out compounds."
     )
     add_paths(sub, "dataset", text="data set from `mdstride dataset`")
     sub.add_argument("--split", default="compound", help="name of the split (default: compound)")
-    add_paths(sub, "run", text="folder that `mdstride pretrain` wrote")
-    add_paths(sub, "output", text="CSV to write: one row per forecaster, window and lag")
+    sub.add_argument(
+        "--run", type=Path, metavar="PATH", help="folder that `mdstride pretrain` wrote (default: the baselines)"
+    )
+    add_paths(sub, "output", text="scores to write (.h5)")
+
+    add_energies(stages)
 
     sub = add_command(stages, "report", _report, config.SECTIONS, "Draw the report.")
     add_paths(sub, "compounds", "rejections", "space", "trajectories", text="table from an earlier stage (CSV)")
     add_paths(sub, "dataset", text="data set from `mdstride dataset`")
     add_paths(sub, "runs", many=True, text="folders that `mdstride pretrain` wrote")
-    add_paths(sub, "scores", many=True, text="score tables from `mdstride evaluate`, in the order of --runs")
+    add_paths(sub, "scores", many=True, text="scores from `mdstride evaluate`, of the baselines and of all runs")
+    sub.add_argument("--energies", type=Path, nargs="*", default=[], metavar="PATH", help="CSV from `mdstride energies`")
     add_paths(sub, "output", text="report to write (.html)")
     add_paths(sub, "summary", text="CSV to write: the figures behind the report")
+    add_paths(sub, "long", text="CSV to write (.csv.gz): every score, one in a row")
+
+    add_forecast(stages)
+    add_compare(stages)
 
     sub = add_command(stages, "export", _export, (), "Write trajectories as extended XYZ or as ASE's own format.")
     add_paths(sub, "source", text="trajectory (.h5md), or a folder of them, of which all that passed are written")
@@ -175,6 +192,7 @@ def _simulate(options: argparse.Namespace, settings: Settings) -> None:
         state=options.state,
         output=options.output,
         twin_of=options.twin_of,
+        length=options.length,
     )
 
 
@@ -210,9 +228,11 @@ def _report(options: argparse.Namespace, settings: Settings) -> None:
         dataset=options.dataset,
         runs=options.runs,
         scores=options.scores,
+        energies=options.energies,
         config=settings,
         output=options.output,
         summary=options.summary,
+        long=options.long,
     )
 
 

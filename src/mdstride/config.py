@@ -146,8 +146,8 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def _contradictions(config: Config) -> Iterator[str]:
     """What a schema cannot say: relations between values."""
-    for section, key in (("screen", "seed_similarity"), ("pretrain", "lags")):
-        low, high = config.get(section, {}).get(key, (0, 1))
+    for section, key in (("screen", "seed_similarity"), ("pretrain", "lags"), ("evaluate", "rollout")):
+        low, high = config.get(section, {}).get(key) or (0, 1)
         if low >= high:
             yield f"{section}.{key}: the first value ({low}) must be below the second ({high})"
     if "plan" in config and config["plan"]["twins"] > config["plan"]["replicas"]:
@@ -172,9 +172,13 @@ def _contradictions(config: Config) -> Iterator[str]:
         length = 1000 * simulate["production"]
         if length < simulate["timestep"] * simulate["stride"]:
             yield "simulate.production: shorter than one stored frame; lengthen it or lower simulate.stride"
+        twins = config["plan"]["twin_length"] if "plan" in config else 0
+        if 1000 * twins > length:
+            yield f"plan.twin_length: {twins:g} ps is longer than simulate.production = {simulate['production']:g} ps"
         longest = {
             "pretrain.lags": config.get("pretrain", {}).get("lags", [0])[-1],
             "evaluate.lags": max(config.get("evaluate", {}).get("lags", [0])),
+            "evaluate.rollout": (config.get("evaluate", {}).get("rollout") or [0])[-1],
         }
         for key, lag in longest.items():
             if lag >= length:

@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
-STAGES = ("select", "relax", "simulate", "dataset", "train", "evaluate", "report", "export")
+STAGES = ("select", "relax", "simulate", "dataset", "train", "evaluate", "energies", "report", "export")
 UNSAFE = re.compile(
     r"pickle\.loads?\(|allow_pickle=True|weights_only=False|yaml\.load\(|torch\.load\(|torch\.save\(|shell=True"
 )

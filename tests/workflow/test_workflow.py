@@ -1,6 +1,7 @@
 """The real Snakefile on a tiny configuration: what runs, what runs again, and what a user reads when it fails."""
 
 import csv
+import gzip
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import torch
 from mdstride.dataset.verify import verify_dataset
 from mdstride.formats.dataset_file import read_dataset
 from mdstride.formats.h5md import read_trajectory
+from mdstride.formats.scores_file import read_scores_file
 from mdstride.formats.split import whole
 from mdstride.models.registry import load
 from mdstride.windows import Windows
@@ -82,7 +84,10 @@ def rerun(finished, tmp_path) -> Path:
 
 def test_a_run_leaves_everything_it_promises(finished):
     results = finished / "results/tiny"
-    for name in ("report.html", "summary.csv", "compounds.csv", "rejections.csv", "trajectories.csv", "card.md"):
+    for name in (
+        "report.html", "summary.csv", "scores.csv.gz", "compounds.csv", "rejections.csv", "trajectories.csv", "card.md",
+        "scores/baselines/compound.energies.csv", "scores/atom/compound/1.energies.csv",
+    ):  # fmt: skip
         assert (results / name).stat().st_size > 0, name
     dataset = read_dataset(results / "dataset.h5")
     assert len(dataset.compounds) == 4
@@ -98,21 +103,24 @@ def test_the_reported_scores_follow_from_the_artefacts(finished):
     results = finished / "results/tiny"
     dataset = read_dataset(results / "dataset.h5")
     (test,) = dataset.splits["compound"].ids("test")
-    with (results / "scores/atom/compound/1.csv").open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["model"] == "atom"]
-    rows = [row for row in rows if (row["replica"], row["start"]) == (rows[0]["replica"], rows[0]["start"])]
-    rows.sort(key=lambda row: float(row["lag"]))
-    assert {row["compound"] for row in rows} == {test}
+    scores = read_scores_file(results / "scores/atom/compound/1.h5")
+    (replica, start) = (one[:1] for one in scores.windows[test])
     windows = Windows(dataset, whole([test]))
-    lags = torch.tensor([[float(row["lag"]) for row in rows]])
-    trajectory = [replica.number for replica in dataset.compounds[test].replicas].index(int(rows[0]["replica"]))
+    lags = torch.from_numpy(scores.lags[None])
+    trajectory = [one.number for one in dataset.compounds[test].replicas].index(int(replica[0]))
     state, truth = windows.gather(
-        torch.tensor([trajectory]), torch.tensor([int(rows[0]["start"])]), (lags / windows.interval).round().long()
+        torch.tensor([trajectory]), torch.from_numpy(start), (lags / windows.interval).round().long()
     )
     forecast = load(results / "runs/atom/compound/1/weights.safetensors", "cpu").forecast(state, lags).detach()
     heavy = torch.tensor(dataset.compounds[test].atomic_numbers > 1)
     errors = ((forecast - truth)[0, :, heavy] ** 2).mean(dim=(1, 2))
-    np.testing.assert_allclose([float(row["mse"]) for row in rows], errors.numpy(), rtol=1e-3)
+    recorded = scores.values["atom", test, "mse"]
+    np.testing.assert_allclose(recorded[0], errors.numpy(), rtol=1e-3)
+    with gzip.open(results / "scores.csv.gz", "rt", encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if (row["model"], row["metric"]) == ("atom", "mse")]
+    np.testing.assert_array_equal(
+        [float(row["value"]) for row in rows], recorded.ravel()
+    )
 
 
 def test_nothing_is_left_to_do(finished):
@@ -125,7 +133,8 @@ def test_a_deleted_trajectory_is_the_only_one_made_again(rerun):
     kept = {path: path.stat().st_mtime_ns for path in paths[1:]}
     paths[0].unlink()
     ran = jobs(snakemake(rerun))
-    assert ran == {"simulate": 1, "dataset": 1, "pretrain": 1, "evaluate": 1, "report": 1}
+    again = {"pretrain": 1, "baselines": 1, "evaluate": 1, "energies": 2, "report": 1}
+    assert ran == {"simulate": 1, "twin": 1, "dataset": 1} | again
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert content(rerun) == before
 
@@ -135,7 +144,7 @@ def test_extra_compounds_cost_only_their_own_jobs_and_may_fail(rerun):
     with (rerun / "config/extra_compounds.csv").open("a", encoding="utf-8") as stream:
         stream.write("CCO,ethanol\n[NH3+]CC(=O)[O-],zwitterion\n")
     ran = jobs(snakemake(rerun, "--until", "dataset"))
-    assert ran == {"select": 1, "relax": 2, "simulate": 4, "dataset": 1}
+    assert ran == {"select": 1, "relax": 2, "simulate": 4, "twin": 2, "dataset": 1}
     results = rerun / "results/tiny"
     dataset = read_dataset(results / "dataset.h5")
     assert "LFQSCWFLJHTTHZ-UHFFFAOYSA-N" in dataset.compounds
@@ -166,7 +175,7 @@ def test_the_selection_screens_only_what_is_not_screened_yet(tmp_path):
 def test_evaluating_other_lags_leaves_the_rest_alone(rerun):
     overlay = rerun / "config/test/tiny.yaml"
     overlay.write_text(overlay.read_text().replace("lags: [10.0, 50.0, 100.0]", "lags: [20.0, 40.0]"))
-    assert jobs(snakemake(rerun, "-n")) == {"evaluate": 1, "report": 1}
+    assert jobs(snakemake(rerun, "-n")) == {"baselines": 1, "evaluate": 1, "energies": 2, "report": 1}
 
 
 def test_two_runs_are_equal_and_kills_change_nothing(finished, tmp_path):

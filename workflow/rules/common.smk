@@ -27,7 +27,8 @@ OUT = f"{config['results']}/{config['run']}"
 MODELS = config["plan"]["models"]
 SEEDS = config["plan"]["seeds"]
 SPLITS = planned_splits(config)
-RUNS = {split: [f"{model}/{split}/{seed}" for model in MODELS for seed in SEEDS] for split in SPLITS}
+RUNS = [f"{model}/{split}/{seed}" for split in SPLITS for model in MODELS for seed in SEEDS]
+SCORES = [f"baselines/{split}" for split in SPLITS] + RUNS
 
 
 wildcard_constraints:

@@ -1,10 +1,33 @@
+rule baselines:
+    input:
+        dataset="<results>/dataset.h5",
+    output:
+        "<results>/scores/baselines/{split}.h5",
+    log:
+        "<logs>/evaluate/baselines/{split}.log",
+    benchmark:
+        "<benchmarks>/evaluate/baselines/{split}.tsv"
+    conda:
+        "../../envs/mdstride.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        config=sections("evaluate"),
+        source=source_hash("evaluate", "models", "windows.py"),
+    shell:
+        "python -m mdstride evaluate --config {params.config:q} --dataset {input.dataset:q} "
+        "--split {wildcards.split:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule evaluate:
     input:
         dataset="<results>/dataset.h5",
         weights="<results>/runs/{model}/{split}/{seed}/weights.safetensors",
         run="<results>/runs/{model}/{split}/{seed}/run.json",
     output:
-        "<results>/scores/{model}/{split}/{seed}.csv",
+        "<results>/scores/{model}/{split}/{seed}.h5",
     log:
         "<logs>/evaluate/{model}/{split}/{seed}.log",
     benchmark:
@@ -22,3 +45,31 @@ rule evaluate:
     shell:
         "python -m mdstride evaluate --config {params.config:q} --dataset {input.dataset:q} "
         "--split {wildcards.split:q} --run {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule energies:
+    input:
+        dataset="<results>/dataset.h5",
+        scores="<results>/scores/{scored}.h5",
+        weights=lambda wildcards: f"{OUT}/runs/{wildcards.scored}/weights.safetensors" if wildcards.scored in RUNS else [],
+    output:
+        "<results>/scores/{scored}.energies.csv",
+    log:
+        "<logs>/energies/{scored}.log",
+    benchmark:
+        "<benchmarks>/energies/{scored}.tsv"
+    wildcard_constraints:
+        scored="|".join(SCORES),
+    conda:
+        "../../envs/mdstride.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        config=sections("reference"),
+        run=lambda wildcards, input: f"--run {Path(input.weights).parent}" if input.weights else "",
+        source=source_hash("energies", "engines", "models", "bonds.py", "windows.py"),
+    shell:
+        "python -m mdstride energies --config {params.config:q} --dataset {input.dataset:q} --scores {input.scores:q} "
+        "{params.run} --output {output:q} 2>&1 | tee {log:q}"

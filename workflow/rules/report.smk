@@ -5,11 +5,13 @@ rule report:
         space="<results>/space.csv",
         trajectories="<results>/trajectories.csv",
         dataset="<results>/dataset.h5",
-        runs=expand("<results>/runs/{run}/{file}", run=RUNS[SPLITS[0]], file=["log.jsonl", "run.json"]),
-        scores=expand("<results>/scores/{run}.csv", run=RUNS[SPLITS[0]]),
+        runs=expand("<results>/runs/{run}/{file}", run=RUNS, file=["log.jsonl", "run.json"]),
+        scores=expand("<results>/scores/{scored}.h5", scored=SCORES),
+        energies=expand("<results>/scores/{scored}.energies.csv", scored=SCORES),
     output:
         report="<results>/report.html",
         summary="<results>/summary.csv",
+        long="<results>/scores.csv.gz",
     log:
         "<logs>/report.log",
     benchmark:
@@ -21,10 +23,10 @@ rule report:
         runtime=30,
     params:
         config=sections(*SECTIONS),
-        runs=[f"{OUT}/runs/{run}" for run in RUNS[SPLITS[0]]],
-        source=source_hash("report"),
+        runs=[f"{OUT}/runs/{run}" for run in RUNS],
+        source=source_hash("report", "statistics", "novelty.py", "chemistry.py"),
     shell:
         "python -m mdstride report --config {params.config:q} --compounds {input.compounds:q} "
         "--rejections {input.rejections:q} --space {input.space:q} --trajectories {input.trajectories:q} "
         "--dataset {input.dataset:q} --runs {params.runs:q} --scores {input.scores:q} "
-        "--output {output.report:q} --summary {output.summary:q} 2>&1 | tee {log:q}"
+        "--energies {input.energies:q} --output {output.report:q} --summary {output.summary:q} --long {output.long:q} 2>&1 | tee {log:q}"

@@ -44,8 +44,9 @@ rule twin:
     params:
         config=sections("simulate", "reference"),
         state=f"{OUT}/state/trajectories/{{id}}/{{replica}}.twin",
+        length=config["plan"]["twin_length"],
         source=source_hash("simulate", "engines", "bonds.py", "constants.py", "rigid.py"),
     shell:
         "OMP_NUM_THREADS=1 python -m mdstride simulate --config {params.config:q} --structure {input.structure:q} "
-        "--replica {wildcards.replica:q} --twin-of {input.original:q} "
+        "--replica {wildcards.replica:q} --twin-of {input.original:q} --length {params.length} "
         "--state {params.state:q} --output {output:q} > {log:q} 2>&1"

@@ -7,7 +7,7 @@ from typing import Any
 from rdkit.DataStructs import BulkTanimotoSimilarity
 
 from mdstride import __version__
-from mdstride.dataset.chemistry import elements, fingerprint, functional_groups, molecule
+from mdstride.chemistry import elements, fingerprint, functional_groups, molecule
 from mdstride.dataset.markdown import Lines, cell, folded, histogram, table, tally
 from mdstride.dataset.summary import (
     OWN,

@@ -11,9 +11,9 @@ import h5py
 
 from mdstride.dataset.card import card_text
 from mdstride.dataset.collect import COLUMNS, Collected, Files, Row
+from mdstride.dataset.splits.distance import distance_report
 from mdstride.dataset.splits.leaks import refuse_leaks
 from mdstride.dataset.splits.make import make_splits
-from mdstride.dataset.splits.novelty import distance_report
 from mdstride.errors import InputError
 from mdstride.formats.atomic import only_writer, write_text
 from mdstride.formats.dataset import Dataset
@@ -57,7 +57,7 @@ def build_dataset(
     that cannot be made or that leaks.
     """
     labels = _labels(compounds)
-    with only_writer(output):
+    with only_writer(output, wait=True):
         found, rows, shared = _collect(labels, reference, structures, trajectories, replicas, twins)
         _check_enough(labels, found, rows, settings["max_failed"])
         with _previous(previous or output) or nullcontext() as stored, dataset_writer(output) as writer:

@@ -17,21 +17,20 @@ def twin_floor(compound: CompoundData, lags: Sequence[float]) -> np.ndarray:
     for each lag (fs, rounded to frames), and the mean is taken over pairs and compounds. It oscillates with the
     vibrations, so single values scatter by a factor of a few.
 
-    Without twins T is 0. Raises InputError when a twin's replica is missing or a lag is longer than either.
+    Without twins T is 0. NaN at lags longer than either trajectory. Raises InputError when a twin's replica is missing.
     """
     heavy = np.asarray(compound.atomic_numbers) > 1
     replicas = {replica.number: replica for replica in compound.replicas}
-    floor = np.zeros((len(compound.twins), len(lags)))
+    floor = np.full((len(compound.twins), len(lags)), np.nan)
     for row, twin in zip(floor, compound.twins, strict=True):
         where = f"{compound.id}, twin {twin.number}"
         replica = replicas.get(twin.number)
         if replica is None or replica.interval != twin.interval:
             raise InputError(f"{where}: no replica {twin.number} with frames every {twin.interval:g} fs beside it")
         frames = [round(lag / twin.interval) for lag in lags]
-        if max(frames) >= min(len(twin.positions), len(replica.positions)):
-            raise InputError(f"{where}: a lag of {max(lags):g} fs is longer than the trajectory; choose shorter lags")
+        shortest = min(len(twin.positions), len(replica.positions))
         shift = twin.origin - replica.origin
-        for k, frame in enumerate(frames):
+        for k, frame in enumerate(frame for frame in frames if frame < shortest):
             apart = twin.positions[frame].astype(np.float64) - replica.positions[frame] + shift
             row[k] = np.square(apart[heavy]).mean()
     return floor

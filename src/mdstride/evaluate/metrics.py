@@ -26,15 +26,13 @@ def superposed_square_error(forecast: torch.Tensor, targets: torch.Tensor, state
     """`mean_square_error` [B, P] after each forecast is superposed on its target: the error of shape alone.
 
     The superposition minimises this error itself (heavy atoms, equal weights), so it is RMSD² / 3. Mirror images are
-    not superposed on each other.
+    not superposed on each other. NaN where a forecast is not finite.
     """
-    weights = (state.mask & (state.atomic_numbers > 1)).double()
-    flat = (
-        weights.repeat_interleave(targets.shape[1], dim=0),
-        *(x.flatten(0, 1).double() for x in (forecast, targets)),
-    )
-    placed = superpose(flat[1], flat[2], flat[0]).unflatten(0, targets.shape[:2])
-    return mean_square_error(placed, targets, state)
+    heavy = (state.mask & (state.atomic_numbers > 1)).repeat_interleave(targets.shape[1], dim=0)
+    moving, still = (x.flatten(0, 1).double().masked_fill(~heavy[..., None], 0) for x in (forecast, targets))
+    broken = ~moving.isfinite().all(2).all(1)[:, None, None]
+    placed = superpose(moving.masked_fill(broken, 0), still, heavy.double()).masked_fill(broken, torch.nan)
+    return mean_square_error(placed.unflatten(0, targets.shape[:2]), targets, state)
 
 
 def s2s(errors: np.ndarray) -> np.ndarray:

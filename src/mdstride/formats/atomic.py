@@ -3,11 +3,12 @@
 import fcntl
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from mdstride.errors import InputError
 
@@ -37,30 +38,45 @@ def atomic_path(final: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def only_writer(final: Path | str) -> Iterator[None]:
-    """Refuse to go on while another process that asked for the same is at work on `final`.
+def only_writer(final: Path | str, *, wait: bool = False) -> Iterator[None]:
+    """Refuse to go on while another process that asked for the same is at work on `final`, or `wait` for its end.
 
-    The lock is the kernel's, on a file beside `final`: it goes with the process, also after SIGKILL.
+    The lock is the kernel's, on a file beside `final`: it goes with the process, also after SIGKILL. A process whose
+    workflow was killed may still be at work when the next run starts the same job: that one has to wait.
     """
     final = Path(final)
     lock = final.with_name(f".{final.name}.lock")
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        stream = lock.open("w")
-    except OSError as error:
-        raise InputError(f"{final}: cannot write there ({error.strerror}); choose another output folder") from error
+    stream = _lock(lock, wait=False, final=final)
+    if stream is None and wait:
+        sys.stderr.write(f"{final}: another process is writing it; waiting until that one has ended\n")
+        stream = _lock(lock, wait=True, final=final)
+    if stream is None:
+        raise InputError(f"{final}: another process is writing it; wait until that one has ended")
     with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = lock.exists() and os.fstat(stream.fileno()).st_ino == lock.stat().st_ino
-        except BlockingIOError:
-            held = False
-        if not held:  # locked, or deleted by one that has just ended
-            raise InputError(f"{final}: another process is writing it; wait until that one has ended")
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+def _lock(lock: Path, *, wait: bool, final: Path) -> TextIO | None:
+    """The locked file; None while another process has it."""
+    while True:
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            stream = lock.open("w")
+        except OSError as error:
+            raise InputError(f"{final}: cannot write there ({error.strerror}); choose another output folder") from error
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if lock.exists() and os.fstat(stream.fileno()).st_ino == lock.stat().st_ino:
+                return stream
+        except BlockingIOError:
+            stream.close()
+            return None
+        except FileNotFoundError:
+            pass
+        stream.close()  # deleted by one that has just ended
 
 
 def write_text(path: Path | str, text: str) -> None:

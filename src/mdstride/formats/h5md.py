@@ -79,13 +79,8 @@ def write_trajectory(path: Path | str, trajectory: Trajectory) -> None:
         if not np.isfinite(getattr(trajectory, attribute)).all():
             raise ValueError(f"{path}: {attribute} holds values that are not finite")
     with hdf5.create(path) as file:
-        _write_header(file)
-        particles = file.create_group(GROUP)
-        box = particles.create_group("box")
-        box.attrs["dimension"] = 3
-        box.attrs["boundary"] = np.array([b"none"] * 3)
-        hdf5.put(particles, "species", trajectory.atomic_numbers, dtype=np.int64)
-        hdf5.put(particles, "mass", trajectory.masses, unit="u", dtype=np.float64)
+        file.attrs["kind"], file.attrs["schema_version"] = KIND, SCHEMA_VERSION
+        particles = start_h5md(file, trajectory.atomic_numbers, trajectory.masses)
         times = particles.create_group("position")
         hdf5.put(times, "step", trajectory.step, dtype=np.int64)
         hdf5.put(times, "time", np.asarray(trajectory.time, np.float64) / 1000.0, unit="ps")
@@ -145,14 +140,20 @@ def read_trajectory(path: Path | str, *, arrays: bool = True) -> Trajectory:
     return trajectory
 
 
-def _write_header(file: h5py.File) -> None:
-    file.attrs["kind"], file.attrs["schema_version"] = KIND, SCHEMA_VERSION
+def start_h5md(file: h5py.File, atomic_numbers: np.ndarray, masses: np.ndarray) -> h5py.Group:
+    """Write what every H5MD file of a free molecule has besides its frames; returns the group that those go into."""
     h5md = file.create_group("h5md")
     h5md.attrs["version"] = np.array([1, 1])
     h5md.create_group("author").attrs["name"] = "mdstride"
     creator = h5md.create_group("creator")
     creator.attrs["name"], creator.attrs["version"] = "mdstride", __version__
     h5md.create_group("modules").create_group("units").attrs["version"] = np.array([1, 0])
+    particles = file.create_group(GROUP)
+    box = particles.create_group("box")
+    box.attrs["dimension"], box.attrs["boundary"] = 3, np.array([b"none"] * 3)
+    hdf5.put(particles, "species", atomic_numbers, dtype=np.int64)
+    hdf5.put(particles, "mass", masses, unit="u", dtype=np.float64)
+    return particles
 
 
 def _write_element(group: h5py.Group, name: str, value: np.ndarray, unit: str, times: h5py.Group, dtype: type) -> None:

@@ -5,23 +5,23 @@ import math
 from typing import Any
 
 from mdstride.formats.provenance import software
-from mdstride.report import charts
+from mdstride.report import charts_reference as charts
 from mdstride.report.cells import atoms, drift, label, structure
 from mdstride.report.markup import details, figure, section, table, text
-from mdstride.report.material import PART_LABELS, Material
+from mdstride.report.material import PART_LABELS, Material, Run
+from mdstride.report.numbers import plural, whole
 from mdstride.report.space import shares, space_chart
-from mdstride.report.words import plural, whole
 
 
 def selection(material: Material) -> str:
     """How the compounds were chosen, and which they are."""
-    parts = material.parts
+    parts = {outcome.name: material.parts(outcome.split) for outcome in material.outcomes}
     rows = [
-        [label(material, key), structure(material, key), PART_LABELS[parts[key]], *_nearest(material, key),
-         atoms(material, key), drift(material, key)]
-        for key in sorted(parts, key=lambda key: (list(PART_LABELS).index(parts[key]), material.name(key)))
+        [label(material, key), structure(material, key), *(PART_LABELS[of[key]] if key in of else "" for of in
+         parts.values()), atoms(material, key), drift(material, key)]
+        for key in sorted(material.dataset.compounds, key=material.name)
     ]  # fmt: skip
-    header = ["compound", "structure", "part", "most similar in training", "similarity", "atoms", "drift"]
+    header = ["compound", "structure", *(f"part, split {name}" for name in parts), "atoms", "drift"]
     extra = sum(row["source"] == "extra" for row in material.compounds.values())
     said = f"{plural(len(material.compounds), 'compound')} went into the run"
     said += f", {extra} of them from the extra list." if extra else "."
@@ -33,7 +33,14 @@ def selection(material: Material) -> str:
         space(material),
         details(
             f"All {len(rows)} compounds of the data set",
-            table("Compounds of the data set; drift in meV/atom/ps", header, rows, words=4, kind="compounds"),
+            table(
+                "Compounds of the data set; drift in meV/atom/ps",
+                header,
+                rows,
+                words=2 + len(parts),
+                kind="compounds",
+                sortable=True,
+            ),
         ),
     )
 
@@ -83,7 +90,7 @@ def reference(material: Material) -> str:
         reasons.setdefault((row["id"], row["reason"]), []).append(row["replica"])
     rows = [[text(material.name(key)), text(", ".join(which)), text(why)] for (key, why), which in reasons.items()]
     outcome = f"{len(material.trajectories) - len(failed)} of {len(material.trajectories)} trajectories passed."
-    gone = sorted({row["id"] for row in material.trajectories} - set(material.parts))
+    gone = sorted({row["id"] for row in material.trajectories} - material.dataset.compounds.keys())
     if gone:
         outcome += f" {plural(len(gone), 'compound')} left out altogether: {', '.join(map(material.name, gone))}."
     return section(
@@ -108,32 +115,34 @@ def reference(material: Material) -> str:
 
 
 def training(material: Material) -> str:
-    """One curve for each model, its seeds together."""
-    models = material.scores.models
+    """One curve for each model and split, its seeds together."""
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in material.runs:
+        groups.setdefault((run.split, run.model), []).append(run)
     curves = [
         figure(
-            f"Training of {model}",
-            charts.training_chart([run for run in material.runs if run.model == model], f"training-{k}"),
-            f"Seeds: {', '.join(str(run.seed) for run in material.runs if run.model == model)}. Validation compounds "
-            "are not trained on.",
+            f"Training of {model}" + (f", split {split}" if len(material.outcomes) > 1 else ""),
+            charts.training_chart(runs, f"{split}-training-{model}"),
+            f"Seeds: {', '.join(str(run.seed) for run in runs)}. Validation compounds are not trained on.",
         )
-        for k, model in enumerate(models)
+        for (split, model), runs in groups.items()
     ]
-    return section("training", "Training", '<div class="pair">', *curves, _recipe(material), "</div>")
+    models = dict.fromkeys(run.model for run in material.runs)
+    return section("training", "Training", '<div class="pair">', *curves, _recipe(material, list(models)), "</div>")
 
 
-def _recipe(material: Material) -> str:
+def _recipe(material: Material, models: list[str]) -> str:
     """The settings of the training, those of the models after those that all share."""
     settings = material.config["pretrain"]
     shared = {key: value for key, value in settings.items() if not isinstance(value, dict)}
     rows = [[text(key), text(_plain(value))] for key, value in shared.items()]
-    for model in material.scores.models:
+    for model in models:
         rows += [[text(f"{model}: {key}"), text(_plain(value))] for key, value in settings.get(model, {}).items()]
     return f"<div>{table('Settings', ['key', 'value'], rows, kind='recipe')}</div>"
 
 
 def _plain(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else "null" if value is None else str(value)
 
 
 def provenance(material: Material) -> str:
@@ -145,12 +154,13 @@ def provenance(material: Material) -> str:
         "level of theory": f"{level['method']} by {level['engine']}, SCC accuracy {level['accuracy']:g}, gas phase",
         "dynamics": f"NVE, {simulate['timestep']:g} fs steps, every {simulate['stride']} stored, started at "
         f"{simulate['temperature']:g} K",
-        "split": f"{material.split}, {material.dataset.splits[material.split].method}",
-        "windows": f"{material.scores.windows} for each held-out compound, seed {material.config['evaluate']['seed']}",
+        "splits": ", ".join(f"{outcome.name} ({outcome.split.method})" for outcome in material.outcomes),
+        "windows": f"{material.outcomes[0].table.windows} for each tested compound, seed "
+        f"{material.config['evaluate']['seed']}",
         "data set, SHA-256 of the content": material.dataset_hash,
         "software of the data set": ", ".join(f"{name} {version}" for name, version in sorted(made.items())),
         "software of this report": ", ".join(
-            f"{name} {version}" for name, version in software("matplotlib", "numpy", "pandas", "rdkit").items()
+            f"{name} {version}" for name, version in software("matplotlib", "numpy", "rdkit", "scipy").items()
         ),
     }
     rows = [[text(name), f'<span class="wrap">{text(value)}</span>'] for name, value in facts_of.items() if value]
@@ -160,15 +170,11 @@ def provenance(material: Material) -> str:
         table("Provenance", ["what", "value"], rows, words=2, kind="facts-table"),
         details("Configuration", _json(material.config)),
         details("Settings recorded in the data set", _json(material.dataset.settings)),
-        *(details(f"Training run: {run.model}, seed {run.seed}", _json(run.details)) for run in material.runs),
+        *(
+            details(f"Training run: {run.model}, {run.split}, seed {run.seed}", _json(run.details))
+            for run in material.runs
+        ),
     )
-
-
-def _nearest(material: Material, key: str) -> list[str]:
-    if key not in material.nearest:
-        return ["", ""]
-    similarity, other = material.nearest[key]
-    return [text(material.name(other)), f"{similarity:.2f}"]
 
 
 def _json(value: Any) -> str:

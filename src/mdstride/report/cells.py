@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from mdstride.formats.split import Split
 from mdstride.report.markup import drawing, text
 from mdstride.report.material import Material
-from mdstride.report.summary import Estimate
+from mdstride.statistics import Estimate
 
 DRAWN = 100
 """Structures are drawn for all compounds up to this many, beyond it for the held-out ones alone."""
@@ -17,9 +18,9 @@ def label(material: Material, key: str) -> str:
     return f"{text(material.name(key))}{small(f'{smiles} {formula}')}"
 
 
-def structure(material: Material, key: str) -> str:
-    """Drawing of a compound; empty for most compounds of a large set, to keep the page small."""
-    if len(material.parts) > DRAWN and material.parts[key] != "test":
+def structure(material: Material, key: str, split: Split | None = None) -> str:
+    """Drawing of a compound; empty for those of a large set that are not tested in `split`, to keep the page small."""
+    if len(material.dataset.compounds) > DRAWN and (split is None or key not in split.ids("test")):
         return ""
     return drawing(material.compounds[key]["smiles"], material.name(key))
 
@@ -38,8 +39,9 @@ def drift(material: Material, key: str) -> str:
 
 
 def interval(estimate: Estimate, form: Callable[[float], str]) -> str:
-    """`low to high`; empty where there is none."""
-    return "" if estimate.low != estimate.low else f"{form(estimate.low)} to {form(estimate.high)}"
+    """`low to high`; empty where there is none, or where it shows nothing but the value."""
+    low, high = form(estimate.low), form(estimate.high)
+    return "" if estimate.low != estimate.low or low == high == form(estimate.value) else f"{low} to {high}"
 
 
 def small(html: str) -> str:

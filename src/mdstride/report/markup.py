@@ -1,12 +1,17 @@
 """Small pieces of HTML. Arguments called `html` or in cells are markup already; text goes through `text` first."""
 
+import csv
+import io
 import re
 from collections.abc import Sequence
 from html import escape as text
 from typing import Any
+from urllib.parse import quote
 
 from rdkit import Chem
 from rdkit.Chem.Draw import rdMolDraw2D
+
+from mdstride.report.plotting import Chart
 
 DRAWING = (150, 100)
 """Width and height of a structure drawing in pixels."""
@@ -21,14 +26,45 @@ def section(key: str, title: str, *html: str) -> str:
     )
 
 
-def figure(title: str, html: str, note: str = "") -> str:
-    """A chart with its title above and an explanation below."""
+def figure(title: str, chart: Chart, note: str = "") -> str:
+    """A chart with its title above, an explanation below, and its numbers to download."""
     below = f'<p class="note">{text(note)}</p>' if note else ""
-    return f"<figure><figcaption>{text(title)}</figcaption>{html}{below}</figure>"
+    link = download(f"{chart.name}.csv", chart.columns, chart.rows, f"data of: {title}")
+    return f"<figure><figcaption>{text(title)}</figcaption>{chart.svg}{below}{link}</figure>"
 
 
-def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1, kind: str = "") -> str:
-    """A table in a box that scrolls by itself. The first `words` columns are text, the others numbers."""
+def download(name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], label: str) -> str:
+    """A link that holds a CSV file; NaN and None are empty there, and floats have six digits."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_plain(value) for value in row] for row in rows)
+    address = quote(buffer.getvalue(), safe=",;:/()+=*")
+    return (
+        f'<a class="data" href="data:text/csv;charset=utf-8,{address}" download="{text(name)}" '
+        f'aria-label="{text(label)}">data (CSV)</a>'
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):  # NumPy's too
+        return "" if value != value else f"{value:.6g}"
+    return value
+
+
+def table(
+    caption: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    words: int = 1,
+    kind: str = "",
+    sortable: bool = False,
+) -> str:
+    """A table in a box that scrolls by itself. The first `words` columns are text, the others numbers.
+
+    Sortable: page.js turns the names of the columns into buttons; without JavaScript the order stays as it is.
+    """
 
     def side(k: int) -> str:
         return "" if k < words else ' class="n"'
@@ -41,9 +77,10 @@ def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *,
         + "</tr>"
         for row in rows
     )
+    classes = " ".join(filter(None, (kind, "sortable" if sortable else "")))
     return (  # the caption stays outside of what scrolls
         f'<p class="caption">{text(caption)}</p>\n<div class="scroll" tabindex="0" role="region" '
-        f'aria-label="{text(caption)}"><table class="{kind}" aria-label="{text(caption)}">'
+        f'aria-label="{text(caption)}"><table class="{classes}" aria-label="{text(caption)}">'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
     )
 
@@ -62,9 +99,9 @@ def details(title: str, html: str) -> str:
     return f"<details><summary>{text(title)}</summary>{html}</details>"
 
 
-def bullets(items: Sequence[str]) -> str:
+def bullets(items: Sequence[str], kind: str = "") -> str:
     """A list of sentences."""
-    return f"<ul>{''.join(f'<li>{text(item)}</li>' for item in items)}</ul>"
+    return f'<ul class="{kind}">{"".join(f"<li>{text(item)}</li>" for item in items)}</ul>'
 
 
 def drawing(smiles: str, name: str) -> str:

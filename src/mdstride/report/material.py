@@ -6,21 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rdkit import Chem, DataStructs
-from rdkit.Chem import rdFingerprintGenerator
+import numpy as np
 
 from mdstride.errors import InputError
 from mdstride.formats.dataset import Dataset
 from mdstride.formats.dataset_file import read_dataset
-from mdstride.formats.split import PARTS
+from mdstride.formats.scores_file import read_scores_file
+from mdstride.formats.split import PARTS, Split
 from mdstride.formats.tables import read_table
-from mdstride.report.summary import Estimate, Scores, read_scores, summarise
+from mdstride.novelty import Novelty, novelty
+from mdstride.published import Published, published
+from mdstride.statistics import Comparison, Estimate, Table, compare_models, read_scores, summarise
 
 COMPOUNDS = ("id", "name", "smiles", "formula", "n_heavy", "n_atoms", "source")
 REJECTIONS = ("step", "reason", "count")
 SPACE = ("kind", "name", "x", "y", "x_share", "y_share")
 PART_LABELS = {"train": "training", "validation": "validation", "test": "held out"}
 TRAJECTORIES = ("id", "name", "replica", "passed", "reason", "frames", "drift", "temperature")
+ENERGIES = ("forecaster", "compound", "window", "lag", "quantity", "value", "reason")
 
 Record = dict[str, str]
 
@@ -30,11 +33,48 @@ class Run:
     """One training run."""
 
     model: str
+    split: str
     seed: int
     details: dict[str, Any]
     """run.json"""
     log: list[dict[str, Any]]
     """log.jsonl, by step."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found on one split."""
+
+    split: Split
+    table: Table
+    estimates: dict[tuple[str, str, float | None], Estimate]
+    """By forecaster, metric and lag."""
+    comparisons: list[Comparison]
+    """Of every two models, and of each model with each baseline."""
+    novelty: dict[str, Novelty]
+    """Of each tested compound."""
+    energies: list[Record]
+    """Rows of ENERGIES; empty where no energies were asked for."""
+    published: list[Published]
+    """What the literature prints for this split's protocol."""
+
+    @property
+    def name(self) -> str:
+        """Of the split."""
+        return self.table.split
+
+    def has(self, metric: str, forecaster: str) -> bool:
+        """Whether there are estimates of this metric."""
+        return any(key[:2] == (forecaster, metric) for key in self.estimates)
+
+    def estimate(self, forecaster: str, metric: str, lag: float | None = None) -> Estimate:
+        """The one estimate of this forecaster, metric and lag; of NaN where there is none."""
+        none = Estimate(forecaster, metric, lag, np.nan, np.nan, np.nan, 0, np.nan, 0)
+        return self.estimates.get((forecaster, metric, lag), none)
+
+    def curve(self, forecaster: str, metric: str) -> list[Estimate]:
+        """The estimates at all lags, or times of a roll-out."""
+        return [one for key, one in self.estimates.items() if key[:2] == (forecaster, metric)]
 
 
 @dataclass(frozen=True)
@@ -49,23 +89,18 @@ class Material:
     trajectories: list[Record]
     dataset: Dataset
     dataset_hash: str
-    split: str
-    parts: dict[str, str]
-    """Split part of each id in the data set."""
-    nearest: dict[str, tuple[float, str]]
-    """For each compound outside training: similarity to, and id of, the most similar training compound."""
     runs: list[Run]
-    scores: Scores
-    estimates: list[Estimate]
+    outcomes: list[Outcome]
+    """One for each split, in the order of the score files."""
 
     def name(self, key: str) -> str:
         """Label of a compound: its name, else its SMILES."""
         labels = self.compounds[key]
         return labels["name"] or labels["smiles"]
 
-    def estimate(self, model: str, metric: str, lag: float | None = None) -> Estimate:
-        """The one estimate of this forecaster, metric and lag."""
-        return next(e for e in self.estimates if (e.model, e.metric, e.lag) == (model, metric, lag))
+    def parts(self, split: Split) -> dict[str, str]:
+        """The part that each compound is in; one with frames in several counts as the first of PARTS."""
+        return {key: part for part in reversed(PARTS) for key in split.ids(part)}
 
 
 def read_material(
@@ -78,22 +113,26 @@ def read_material(
     dataset: Path,
     runs: Sequence[Path],
     scores: Sequence[Path],
+    energies: Sequence[Path],
 ) -> Material:
     """Read all inputs; raises InputError where they do not belong together."""
-    if len(runs) != len(scores):
-        raise InputError(f"{len(runs)} runs but {len(scores)} score tables; give one table for each run, in order")
     labels = {row["id"]: row for row in read_table(compounds, COMPOUNDS)}
     data = read_dataset(dataset)
     unknown = [key for key in data.compounds if key not in labels]
     if unknown:
         raise InputError(f"{dataset}: compound {unknown[0]} is not in {compounds}; make the data set again")
+    tables = read_scores(scores)
+    digest = data.hash()
+    for split, table in tables.items():
+        if table.dataset != digest:
+            raise InputError(f"{dataset}: not the data set that the scores of split {split} come from; evaluate again")
     trained = [_read_run(folder) for folder in runs]
-    table = read_scores(scores, [run.model for run in trained])
-    names = {run.details["split"] for run in trained}
-    split = names.pop()
-    if names or split not in data.splits or data.splits[split].ids("test") != table.compounds:
-        raise InputError(f"{scores[0]}: not the held-out compounds of one split of {dataset}; evaluate again")
-    parts = {key: part for part in PARTS for key in data.splits[split].ids(part)}
+    known = {(run.model, run.split, run.seed) for run in trained}
+    for split, table in tables.items():
+        for model, seed in ((model, seed) for model, seeds in table.seeds.items() for seed in seeds):
+            if (model, split, seed) not in known:
+                raise InputError(f"scores of {model}, split {split}, seed {seed}, but no such run; give its folder too")
+    measured = _read_energies(energies, scores)
     return Material(
         config=config,
         compounds=labels,
@@ -101,14 +140,38 @@ def read_material(
         space=list(read_table(space, SPACE)),
         trajectories=list(read_table(trajectories, TRAJECTORIES)),
         dataset=data,
-        dataset_hash=data.hash(),
-        split=split,
-        parts=parts,
-        nearest=nearest_training(labels, parts, config["screen"]["fingerprint"]),
+        dataset_hash=digest,
         runs=trained,
-        scores=table,
-        estimates=summarise(table),
+        outcomes=[_outcome(data, table, measured.get(split, [])) for split, table in tables.items()],
     )
+
+
+def _outcome(data: Dataset, table: Table, energies: list[Record]) -> Outcome:
+    if not table.models:
+        raise InputError(f"split {table.split}: scores of the baselines alone; give those of a trained model too")
+    split = data.splits[table.split]
+    interval = data.compounds[table.compounds[0]].replicas[0].interval
+    return Outcome(
+        split=split,
+        table=table,
+        estimates={(one.model, one.metric, one.lag): one for one in summarise(table)},
+        comparisons=compare_models(table),
+        novelty={one.compound: one for one in novelty(split, data.compounds)},
+        energies=energies,
+        published=published(split, (table.lags / interval).tolist()),
+    )
+
+
+def _read_energies(paths: Sequence[Path], scores: Sequence[Path]) -> dict[str, list[Record]]:
+    """Rows by split: X.energies.csv belongs to the scores X.h5 in the same folder."""
+    found: dict[str, list[Record]] = {}
+    known = {path.resolve() for path in map(Path, scores)}
+    for path in map(Path, paths):
+        of = path.with_name(path.name.replace(".energies.csv", ".h5")).resolve()
+        if of not in known:
+            raise InputError(f"{path}: no scores {of.name} beside it were given; give the scores that it belongs to")
+        found.setdefault(read_scores_file(of).about["split"], []).extend(read_table(path, ENERGIES))
+    return found
 
 
 def _read_run(folder: Path) -> Run:
@@ -117,19 +180,4 @@ def _read_run(folder: Path) -> Run:
             raise InputError(f"{folder / name}: no such file; give a folder that `mdstride pretrain` wrote")
     details = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    return Run(details["model"], details["seed"], details, [json.loads(line) for line in lines])
-
-
-def nearest_training(
-    compounds: dict[str, Record], parts: dict[str, str], fingerprint: dict[str, int]
-) -> dict[str, tuple[float, str]]:
-    """Tanimoto similarity of each compound outside training to its nearest training compound, and that one's id."""
-    generator = rdFingerprintGenerator.GetMorganGenerator(radius=fingerprint["radius"], fpSize=fingerprint["bits"])
-    prints = {key: generator.GetFingerprint(Chem.MolFromSmiles(compounds[key]["smiles"])) for key in parts}
-    train = sorted(key for key, part in parts.items() if part == "train")
-    nearest = {}
-    for key, part in sorted(parts.items()):
-        if part != "train":
-            similarities = DataStructs.BulkTanimotoSimilarity(prints[key], [prints[other] for other in train])
-            nearest[key] = max(zip(similarities, train, strict=True))
-    return nearest
+    return Run(details["model"], details["split"], details["seed"], details, [json.loads(line) for line in lines])

@@ -9,9 +9,9 @@ from matplotlib.text import Text
 from matplotlib.ticker import NullFormatter
 from matplotlib.transforms import Bbox
 
-from mdstride.report.charts import COLOURS, canvas, inline
 from mdstride.report.material import Material, Record
-from mdstride.report.words import whole
+from mdstride.report.numbers import whole
+from mdstride.report.plotting import COLOURS, Chart, canvas, inline
 
 SIZE = (5.3, 6.1)
 """Inches: about square above the legend, because the two axes have the same unit."""
@@ -31,13 +31,12 @@ MARK = 5
 """Room that a mark takes, in points to each side."""
 
 
-def space_chart(material: Material) -> str:
+def space_chart(material: Material) -> Chart:
     """All compounds of space.csv in two dimensions, the seeds with their names."""
-    said = [
+    titles = [
         f"{name} axis: {100 * share:.1f} % of the variance" for name, share in zip(AXES, shares(material), strict=True)
     ]
-    figure, axes = canvas(*said)
-    figure.set_size_inches(SIZE)
+    figure, axes = canvas(titles[0], titles[1], SIZE)
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.1)
     axes.xaxis.set_major_formatter(NullFormatter())  # only nearness has a meaning
@@ -49,7 +48,10 @@ def space_chart(material: Material) -> str:
     figure.draw_without_rendering()  # places the axes, so that names can be fitted in
     axes.autoscale(False)
     _label_seeds(axes, material.space)
-    return inline(figure, "space", "Map of the compounds by similarity: library, accepted, selected and seeds")
+    columns = ("kind", "name", "x", "y")
+    rows = [[row[name] for name in columns] for row in material.space]
+    said = "Map of the compounds by similarity: library, accepted, selected and seeds"
+    return inline(figure, "space", said, columns, rows)
 
 
 def shares(material: Material) -> tuple[float, float]:

@@ -8,17 +8,26 @@ from typing import Any
 from mdstride import __version__
 from mdstride.formats.atomic import write_text
 from mdstride.formats.tables import write_table
+from mdstride.report.assurance import failures, literature, tests
 from mdstride.report.background import provenance, reference, selection, training
-from mdstride.report.findings import held_out, lead, results
+from mdstride.report.costs import costs
+from mdstride.report.findings import compounds as compound_section
+from mdstride.report.findings import lead, origin, results
 from mdstride.report.markup import text
-from mdstride.report.material import Material, read_material
-from mdstride.report.summary import COLUMNS
+from mdstride.report.material import Material, Outcome, read_material
+from mdstride.report.overlay import overlay
+from mdstride.report.robustness import frames, times
+from mdstride.report.shapes import motion, shapes
+from mdstride.statistics.long import write_long
 
-STYLE = Path(__file__).with_name("report.css")
+COLUMNS = ("split", "model", "metric", "lag", "value", "low", "high", "compounds", "spread", "missing")
+"""Of summary.csv: errors in Å², lags in fs, equivariance in Å, divergences in bit."""
+FOLDER = Path(__file__).parent
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
@@ -30,22 +39,40 @@ PAGE = """<!doctype html>
 <h1>{title}</h1>
 <p class="run">data set <b>{dataset}</b></p>
 </header>
-<main>
-{lead}
 <nav aria-label="Sections">
-<a href="#result">Result</a>
-<a href="#held-out">Held-out compounds</a>
-<a href="#selection">Selection</a>
-<a href="#reference">Reference</a>
-<a href="#training">Training</a>
-<a href="#provenance">Provenance</a>
+{nav}
 </nav>
-{sections}
+<main>
+{parts}
 </main>
-<footer>Made by mdstride {version}. The figures on this page: {summary}.</footer>
+<footer>Made by mdstride {version}. The figures on this page: {summary}; each score: {long}.</footer>
+<script>
+{script}</script>
 </body>
 </html>
 """
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+)
+"""The browser itself sees to it that the page loads nothing from anywhere."""
+NAMES = {
+    "result": "Error",
+    "compounds": "Compounds",
+    "overlay": "3D",
+    "shapes": "Geometries",
+    "motion": "Vibrations",
+    "frames": "Frames",
+    "times": "Lags",
+    "costs": "Costs",
+    "tests": "Tests",
+    "literature": "Literature",
+    "failures": "Failures",
+    "selection": "Selection",
+    "reference": "Reference",
+    "training": "Training",
+    "provenance": "Provenance",
+}
+"""Sections in the navigation, in the order of the page."""
 
 
 def build_report(
@@ -58,13 +85,16 @@ def build_report(
     dataset: Path,
     runs: Sequence[Path],
     scores: Sequence[Path],
+    energies: Sequence[Path],
     config: dict[str, Any],
     output: Path,
     summary: Path,
+    long: Path,
 ) -> None:
-    """Write report.html, which needs no other file, and summary.csv (see `summary.COLUMNS`; errors in Å², lags in fs).
+    """Write report.html, which needs no other file, summary.csv (COLUMNS) and every score as a row (`long`, .csv.gz).
 
-    `runs` and `scores` go together. Raises InputError where the inputs do not.
+    `scores` are those of the baselines and of all `runs`, of one split or several; `energies` lie beside them.
+    Raises InputError where the inputs do not belong together.
     """
     material = read_material(
         config,
@@ -75,22 +105,63 @@ def build_report(
         dataset=dataset,
         runs=runs,
         scores=scores,
+        energies=energies,
     )
-    html = page(settings["title"], material, summary.name)
-    rows = ({k: "" if v is None or v != v else v for k, v in asdict(e).items()} for e in material.estimates)
+    html = page(settings["title"], material, summary.name, long.name)
+    rows = (
+        {"split": outcome.name} | {key: "" if value is None or value != value else value for key, value in row.items()}
+        for outcome in material.outcomes
+        for row in map(asdict, outcome.estimates.values())
+    )
+    write_long(scores, long)
     write_table(summary, COLUMNS, rows)
     write_text(output, html)
 
 
-def page(title: str, material: Material, summary: str) -> str:
-    """The whole page."""
-    makers = (results, held_out, selection, reference, training, provenance)
+def page(title: str, material: Material, summary: str, long: str) -> str:
+    """The whole page: one article for each split, then what they share."""
+    found = {outcome.name: _sections(material, outcome) for outcome in material.outcomes}
+    makers = {"selection": selection, "reference": reference, "training": training, "provenance": provenance}
+    parts = [
+        f'<article id="{text(outcome.name)}">{origin(outcome)}{lead(material, outcome)}'
+        + "\n".join(found[outcome.name].values())
+        + "</article>"
+        for outcome in material.outcomes
+    ]
+    rows = [(name, {f"{name}-{key}": NAMES[key] for key in sections}) for name, sections in found.items()]
+    rows.append(("background", {key: NAMES[key] for key in makers}))
     return PAGE.format(
+        policy=POLICY,
         title=text(title),
-        style=STYLE.read_text(encoding="utf-8"),
+        style=(FOLDER / "report.css").read_text(encoding="utf-8"),
         dataset=material.dataset_hash[:12],
-        lead=lead(material),
-        sections="\n".join(make(material) for make in makers),
+        nav="\n".join(_nav(*row) for row in rows),
+        parts="\n".join([*parts, *(make(material) for make in makers.values())]),
         version=__version__,
         summary=text(summary),
+        long=text(long),
+        script="\n".join((FOLDER / name).read_text(encoding="utf-8") for name in ("page.js", "overlay.js")),
     )
+
+
+def _sections(material: Material, outcome: Outcome) -> dict[str, str]:
+    """The sections of a split by key, without those that there is nothing to show in."""
+    made = {
+        "result": results(material, outcome),
+        "compounds": compound_section(material, outcome),
+        "overlay": overlay(material, outcome),
+        "shapes": shapes(outcome),
+        "motion": motion(material, outcome),
+        "frames": frames(outcome),
+        "times": times(material, outcome),
+        "costs": costs(material, outcome),
+        "tests": tests(outcome),
+        "literature": literature(material, outcome),
+        "failures": failures(material, outcome),
+    }
+    return {key: html for key, html in made.items() if html}
+
+
+def _nav(title: str, sections: dict[str, str]) -> str:
+    links = "".join(f'<a href="#{text(key)}">{name}</a>' for key, name in sections.items())
+    return f"<p><b>{text(title)}</b>{links}</p>"

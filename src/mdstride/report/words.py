@@ -1,44 +1,21 @@
-"""Figures as text, and what they mean in words."""
-
-import math
+"""What the figures mean, in words."""
 
 import numpy as np
 
-from mdstride.report.material import Material
-from mdstride.report.summary import Estimate
+from mdstride.formats.scores_file import REFERENCE
+from mdstride.report.material import Material, Outcome
+from mdstride.report.numbers import error, listing, number, percent, plural
+from mdstride.statistics import Estimate, smallest_p
 
 HEADLINE_LAG = 100.0
 """fs: the headline is told at the lag nearest to this."""
-UNIT = 1e-2
-"""Å²: errors are shown in units of 1e-2 Å², as in the literature."""
-
-
-def number(value: float, digits: int = 3) -> str:
-    """A number with so many significant digits, thousands set apart, a true minus; a dash for NaN."""
-    if math.isnan(value):
-        return "–"
-    decimals = max(digits - 1 - math.floor(math.log10(abs(value))), 0) if value else 0
-    return f"{value:,.{decimals}f}".replace(",", "\u202f").replace("-", "\u2212")
-
-
-def whole(value: int) -> str:
-    """A count with thousands set apart."""
-    return f"{value:,}".replace(",", "\u202f")
-
-
-def signed(value: float) -> str:
-    """A skill or a drift: two decimals with a true minus; below -10 whole numbers."""
-    return number(round(value)) if value < -10 else f"{value:.2f}".replace("-", "\u2212")
-
-
-def listing(items: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 compound`, `4 compounds`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+SIGNIFICANT = 0.05
+TURNED = 1.02
+"""Errors that grow by more than this factor when molecules are turned are called so."""
+VIBRATING = 0.5
+"""Spectra that share less than this times what two samples of the reference share are called so."""
+INVALID = 0.95
+"""Shares of valid forecasts below this times that of the reference are called so."""
 
 
 def headline_lag(lags: np.ndarray) -> float:
@@ -46,53 +23,76 @@ def headline_lag(lags: np.ndarray) -> float:
     return float(lags[np.argmin(np.abs(np.log(lags / HEADLINE_LAG)))])
 
 
-def best_baseline(material: Material, lag: float) -> Estimate:
-    """The zero-shot baseline with the smallest error at a lag."""
-    return min((material.estimate(name, "mse", lag) for name in material.scores.baselines), key=lambda e: e.value)
+def best_baseline(outcome: Outcome, metric: str = "mse", lag: float | None = None) -> Estimate | None:
+    """The baseline with the smallest error; None when none has a finite forecast of every window."""
+    known = [outcome.estimate(name, metric, lag) for name in outcome.table.baselines]
+    return min((one for one in known if np.isfinite(one.value)), key=lambda one: one.value, default=None)
 
 
-def headline(material: Material, model: str) -> str:
-    """How good the model is, in two or three sentences. Negative skill is called by its name."""
-    scores = material.scores
-    lag = headline_lag(scores.lags)
-    best = best_baseline(material, lag)
-    ratio = material.estimate(model, "mse", lag).value / best.value
+def held_out(outcome: Outcome) -> str:
+    """What the tested windows are to the model, as the end of a sentence."""
+    if outcome.split.unit == "compound":
+        return "it never saw"
+    return "whose other frames it was trained on"
+
+
+def headline(outcome: Outcome, model: str) -> str:
+    """How good the model is, in a few sentences. Negative skill is called by its name."""
+    lag = headline_lag(outcome.table.lags)
+    best, own = best_baseline(outcome, "mse", lag), outcome.estimate(model, "mse", lag)
+    count = plural(len(outcome.table.compounds), "compound")
+    if not np.isfinite(own.value):
+        failed = int(outcome.table.missing(model, "mse").max())
+        return f"{model} has no score on {count} {held_out(outcome)}: {plural(failed, 'forecast')} not finite."
+    if best is None:
+        return f"On {count} {held_out(outcome)}, {model}’s error at {lag:g} fs is {error(own.value)} 10⁻² Å²."
+    ratio = own.value / best.value
     size = f"{number(ratio, 2)} times" if abs(ratio - 1) >= 0.005 else "as large as"
     first = (
-        f"On {plural(len(scores.compounds), 'compound')} it never saw, {model}’s error is {size} "
-        f"that of the best baseline ({best.model}) at {lag:g} fs."
+        f"On {count} {held_out(outcome)}, {model}’s error is {size} that of the best baseline ({best.model}) "
+        f"at {lag:g} fs."
     )
-    return " ".join([first, verdict(material, model), *by_compound(material, model, lag)])
+    return " ".join([first, verdict(outcome, model), *by_compound(outcome, model, lag)])
 
 
-def by_compound(material: Material, model: str, lag: float) -> list[str]:
-    """On how many compounds a model is ahead: an average can be one compound's. Nothing to say of a single one."""
-    scores = material.scores
-    count = len(scores.compounds)
-    if count < 2:
+def by_compound(outcome: Outcome, model: str, lag: float) -> list[str]:
+    """On how many compounds a model beats all baselines: an average can be one compound's. Not said of a single one."""
+    table = outcome.table
+    if len(table.compounds) < 2:
         return []
-    errors = scores.mse[:, :, list(scores.lags).index(lag)]
-    ahead = int((errors[scores.forecasters.index(model)] < errors[: len(scores.baselines)].min(0)).sum())
-    return [f"Taken one by one, at {lag:g} fs, it beats the best baseline on {ahead} of the {count}."]
+    errors = table.cube("mse")[:, :, list(table.lags).index(lag)]
+    best = np.nan_to_num(errors[: len(table.baselines)], nan=np.inf).min(0)
+    ahead = errors[table.forecasters.index(model)] < best
+    return [f"Taken one by one, at {lag:g} fs, it beats every baseline on {ahead.sum()} of the {len(ahead)}."]
 
 
-def verdict(material: Material, model: str) -> str:
+def verdict(outcome: Outcome, model: str) -> str:
     """At which lags a model is of use: ahead with its whole interval, ahead within chance, or of no use."""
-    groups: dict[str, list[int]] = {"clear": [], "chance": [], "useless": []}
-    for k, lag in enumerate(material.scores.lags):
-        estimate = material.estimate(model, "skill", lag)
-        groups["useless" if estimate.value <= 0 else "clear" if estimate.low > 0 else "chance"].append(k)
-    said = {kind: _span(material.scores.lags, lags) for kind, lags in groups.items() if lags}
+    lags = outcome.table.lags
+    groups: dict[str, list[int]] = {"clear": [], "chance": [], "useless": [], "unknown": []}
+    for k, lag in enumerate(lags):
+        skill = outcome.estimate(model, "skill", lag)
+        kind = "unknown" if np.isnan(skill.value) else "useless" if skill.value <= 0 else "chance"
+        groups["clear" if kind == "chance" and skill.low > 0 else kind].append(k)
+    said = {kind: _span(lags, chosen) for kind, chosen in groups.items() if chosen}
     if said.keys() == {"clear"}:
-        return "It beats the best baseline at every lag."
+        return "It beats the best baseline at every lag." + _untestable(outcome)
     if said.keys() == {"useless"}:
         return "It beats the best baseline at no lag: it is of no use as a forecaster yet."
     sentences = {
-        "clear": "It beats the best baseline {}.",
+        "clear": "It beats the best baseline {}." + _untestable(outcome),
         "chance": "It is ahead of the best baseline {}, but by no more than chance may explain.",
         "useless": "It does not beat it {}: there it is of no use.",
+        "unknown": "Not all of its forecasts are finite {}, so it has no score there.",
     }
     return " ".join(sentences[kind].format(lags) for kind, lags in said.items())
+
+
+def _untestable(outcome: Outcome) -> str:
+    count = len(outcome.table.compounds)
+    if smallest_p(count) <= SIGNIFICANT:
+        return ""
+    return f" (With {plural(count, 'compound')} no test can rule out chance.)"
 
 
 def _span(lags: np.ndarray, chosen: list[int]) -> str:
@@ -103,20 +103,90 @@ def _span(lags: np.ndarray, chosen: list[int]) -> str:
     return f"at {listing([f'{lags[k]:g}' for k in chosen])} fs"
 
 
-def limits(material: Material) -> list[str]:
+def remarks(outcome: Outcome, model: str) -> list[str]:
+    """What the error alone does not tell: whether forecasts turn with the molecule, and whether they are molecules."""
+    return [*_turned(outcome, model), *_invalid(outcome, model), *_silent(outcome, model)]
+
+
+def _turned(outcome: Outcome, model: str) -> list[str]:
+    if not outcome.has("rotated", model):
+        return []
+    lab, turned = (outcome.estimate(model, metric).value for metric in ("s2t", "rotated_s2t"))
+    if not turned > TURNED * lab:
+        return []
+    return [
+        f"{model} is not equivariant: when the molecules are turned at random first, its error (S2T) is "
+        f"{number(turned / lab, 3)} times as large."
+    ]
+
+
+def _invalid(outcome: Outcome, model: str) -> list[str]:
+    if not (outcome.has("valid", model) and outcome.has("valid", REFERENCE)):
+        return []
+    lag = headline_lag(outcome.table.lags)
+    own, truth = (outcome.estimate(name, "valid", lag).value for name in (model, REFERENCE))
+    if not own < INVALID * truth:
+        return []
+    share = "None" if own == 0 else f"Only {percent(own)}"
+    return [
+        f"{share} of {model}’s forecasts at {lag:g} fs are valid geometries (bonds, angles, distances, chirality); "
+        f"{percent(truth)} of the reference frames are."
+    ]
+
+
+def _silent(outcome: Outcome, model: str) -> list[str]:
+    """Whether the forecast vibrates at all like the reference."""
+    if not (outcome.has("spectrum_overlap", model) and outcome.has("spectrum_overlap", REFERENCE)):
+        return []
+    own, truth = (outcome.estimate(name, "spectrum_overlap").value for name in (model, REFERENCE))
+    if not own < VIBRATING * truth:
+        return []
+    return [
+        f"{model}’s forecasts do not vibrate like the molecules: their spectrum has {percent(own)} in common with the "
+        f"reference, which has {percent(truth)} in common with another sample of itself."
+    ]
+
+
+def significance(outcome: Outcome) -> str:
+    """What so many compounds can show at all."""
+    count = len(outcome.table.compounds)
+    least = smallest_p(count)
+    if count < 2:
+        return "With one compound there is nothing to test: what holds for it need not hold for any other."
+    said = (
+        f"Whether a difference is more than chance is tested by swapping the two forecasters on each compound (paired "
+        f"permutation test); p is corrected for the number of comparisons (Holm). With {plural(count, 'compound')} the "
+        f"smallest p that the test can give is {number(least, 3)} before correction"
+    )
+    if least > SIGNIFICANT:
+        return f"{said}: no difference, however large, can be told from chance. Six compounds are the least that can."
+    pairs = sum(one.lag is None for one in outcome.comparisons)
+    if least * pairs > SIGNIFICANT:
+        return f"{said}, too much for {pairs} comparisons: hold out more compounds."
+    return f"{said}."
+
+
+def comparison_verdict(one: str, other: str, difference: float, p_corrected: float) -> str:
+    """The outcome of one test."""
+    if np.isnan(p_corrected):
+        return "not all forecasts are finite"
+    ahead = one if difference < 0 else other
+    return f"{ahead} is better" if p_corrected <= SIGNIFICANT else "may be chance"
+
+
+def limits(material: Material, outcome: Outcome) -> list[str]:
     """What the result does not show, as sentences."""
-    scores, config = material.scores, material.config
-    count = len(scores.compounds)
-    seeds = {model: len({run.seed for run in material.runs if run.model == model}) for model in scores.models}
-    longest, trained = float(scores.lags[-1]), config["pretrain"]["lags"][1]
+    table, config = outcome.table, material.config
+    count = len(table.compounds)
+    longest, trained = float(table.lags[-1]), config["pretrain"]["lags"][1]
     said = [
-        f"The compounds are the sample, not the {scores.windows} windows of each: with {plural(count, 'compound')} the "
+        f"The compounds are the sample, not the {table.windows} windows of each: with {plural(count, 'compound')} the "
         "95 % intervals (bootstrap over compounds) are "
-        + ("themselves rough and tend to be too narrow." if count < 20 else "fair, as far as these compounds go.")
+        + ("rough." if count < 20 else "fair, as far as these compounds go.")
         if count > 1
         else "There is one held-out compound, so there are no intervals and nothing can be said of others."
     ]
-    few = [f"{model} ({plural(number, 'seed')})" for model, number in seeds.items() if number < 3]
+    few = [f"{model} ({plural(len(seeds), 'seed')})" for model, seeds in table.seeds.items() if len(seeds) < 3]
     if few:
         said.append(
             f"Fewer than three trainings of {listing(few)}: how much the result depends on the random seed is not "
@@ -133,6 +203,7 @@ def limits(material: Material) -> list[str]:
         f"The truth here is {config['reference']['method']} in the gas phase, started at "
         f"{config['simulate']['temperature']:g} K: errors of that method against experiment come on top."
     )
+    said += [note[:1].upper() + note[1:].rstrip(".") + "." for note in table.scores[0].about.get("notes", [])]
     said.append(
         "Squared error rewards the mean of what may happen: a low one at long lags does not make a forecast a "
         "plausible geometry."

@@ -12,6 +12,8 @@ import numpy as np
 
 from mdstride.constants import BOLTZMANN
 from mdstride.engines import EngineError, engine_version, make_engine
+from mdstride.errors import InputError
+from mdstride.formats.atomic import only_writer
 from mdstride.formats.h5md import Trajectory, read_trajectory, write_trajectory
 from mdstride.formats.provenance import sha256, software, source_hash
 from mdstride.formats.restart import Restart, RestartFolder
@@ -42,6 +44,7 @@ def simulate_replica(
     state: Path,
     output: Path,
     twin_of: Path | None = None,
+    length: float | None = None,
 ) -> None:
     """Write the trajectory file of one replica, with the verdict on it.
 
@@ -60,17 +63,24 @@ def simulate_replica(
     twin_of
         The trajectory of the same replica, whose start, slightly displaced, is that of this one. How fast the two part
         is a bound on what any forecast can reach.
+    length
+        ps of production instead of `settings["production"]`: a twin is only looked at up to the longest lag.
 
     Raises InputError when an input cannot be read. What goes wrong in the dynamics (SCC, a broken bond, drift) is tried
     again as `settings["retry"]` says; then it is in the verdict, and the frames before it are kept. SIGTERM saves the
     state and ends with SystemExit.
     """
     original = None if twin_of is None else read_trajectory(twin_of)
+    if length is not None:
+        if length <= 0:
+            raise InputError(f"--length: {length:g} ps is refused; give a positive length")
+        settings = settings | {"production": length}
     job = Job(read_structure(structure), settings, reference, replica, original)
     folder = RestartFolder(state, _fingerprint(job, [structure] if twin_of is None else [structure, twin_of]))
-    trajectory = _trajectory(job, _plan(job, 0), [], job.failure, []) if job.failure else _attempts(job, folder)
-    write_trajectory(output, trajectory)
-    folder.clear()
+    with only_writer(state, wait=True):
+        trajectory = _trajectory(job, _plan(job, 0), [], job.failure, []) if job.failure else _attempts(job, folder)
+        write_trajectory(output, trajectory)
+        folder.clear()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from mdstride.errors import InputError
-from mdstride.formats.atomic import write_json, write_text
+from mdstride.formats.atomic import only_writer, write_json, write_text
 from mdstride.formats.dataset import Dataset
 from mdstride.formats.dataset_file import open_dataset, read_dataset
 from mdstride.formats.provenance import sha256, software, source_hash
@@ -64,13 +64,15 @@ def pretrain(
         trainer = Trainer(network, settings, train, validation, seed, members, track)
         count = sum(parameter.numel() for parameter in network.parameters())
         if members.rank == 0:
+            stack.enter_context(only_writer(state, wait=True))
             several = f" x {members.size}" if members.size > 1 else ""
             sys.stderr.write(
                 f"pretrain: {model}, {count:,} parameters, {len(train.ids)} compounds, on {device}{several}\n"
             )
         trainer.run(state, details)
         if members.rank == 0:
-            _write(output, trainer, details, {"parameters": count, "device": device.type, "processes": members.size})
+            machine = {"parameters": count, "device": device.type, "processes": members.size}
+            _write(output, trainer, details, machine | _seen(data, train.ids))
             delete_checkpoints(state)
 
 
@@ -83,6 +85,15 @@ def _write(output: Path, trainer: Trainer, details: dict[str, Any], outcome: dic
     write_text(output / "log.jsonl", "".join(json.dumps(line) + "\n" for line in reached.log))
     outcome |= {"best_step": reached.best_step, "last_step": reached.step, "validation": reached.best_loss}
     write_json(output / "run.json", details | outcome | {"persistence": trainer.persistence})
+
+
+def _seen(data: Dataset, ids: Sequence[str]) -> dict[str, Any]:
+    """Elements and size of the compounds trained on: beyond them a forecast is a guess."""
+    numbers = [np.asarray(data.compounds[key].atomic_numbers) for key in ids]
+    return {
+        "elements": np.unique(np.concatenate(numbers)).tolist(),
+        "most_heavy": max(int((one > 1).sum()) for one in numbers),
+    }
 
 
 def _network(settings: dict[str, Any], model: str, seed: int, members: Team, device: torch.device) -> nn.Module:

@@ -3,11 +3,12 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mdstride.errors import InputError
-from mdstride.formats.atomic import atomic_path, write_json, write_text
+from mdstride.formats.atomic import atomic_path, only_writer, write_json, write_text
 from mdstride.formats.hdf5 import open_checked
 
 # Writes the same kind of file again and again until it is killed.
@@ -75,3 +76,21 @@ def test_after_a_sigkill_the_path_is_absent_or_whole(tmp_path, delay):
     if path.exists():
         with open_checked(path) as file:
             assert file["x"][()].shape == file["y"][()].shape == (20000, 9, 3)
+
+
+def test_of_many_writers_one_is_at_work(tmp_path):
+    """Each waits for its turn, whichever has just deleted the lock; no two are ever inside at once."""
+    inside, most = [], []
+
+    def work(k):
+        with only_writer(tmp_path / "out", wait=True):
+            inside.append(k)
+            most.append(len(inside))
+            time.sleep(0.002)
+            inside.remove(k)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(40)))
+    assert max(most) == 1
+    assert len(most) == 40
+    assert list(tmp_path.iterdir()) == []

@@ -1,131 +1,21 @@
 """The page: self-contained, complete, escaped, the same bytes each time; and it says how bad a bad model is."""
 
-import csv
 import itertools
-import json
 import re
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
-import yaml
+from report_helpers import HOSTILE, LAGS, ROOT, SPACE, material, write_energies, write_inputs
 
-from mdstride.config import SCHEMA, SECTIONS
 from mdstride.errors import InputError
-from mdstride.formats.dataset import CompoundData, Dataset, Replica
-from mdstride.formats.dataset_file import write_dataset
-from mdstride.formats.split import Split, whole
-from mdstride.formats.tables import read_table, write_table
-from mdstride.report.material import nearest_training
-from mdstride.report.stage import build_report
+from mdstride.formats.scores_file import read_scores_file, write_scores
+from mdstride.formats.tables import read_table
+from mdstride.report.findings import compounds, results
+from mdstride.report.overlay import overlay
+from mdstride.report.space import space_chart
 
-ROOT = SCHEMA.parents[2]
-CONFIG = {key: yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))[key] for key in SECTIONS}
-SMILES = {"A": "CCO", "B": "c1ccccc1", "C": "CC(=O)N", "D": "C1CCOC1", "E": "O=CC=O", "F": "CCC"}
-PARTS = {"train": ["B", "C"], "validation": ["D"], "test": ["A", "E"]}  # F never relaxed
-HOSTILE = '<script>alert("x")</script>'
-LAGS = (10.0, 100.0, 1000.0)
-SPACE = {"library": 9, "accepted": 4, "selected": 6, "seed": 5}
-PAGE_SECTIONS = ("result", "held-out", "selection", "reference", "training", "provenance")
-
-
-def replica(number):
-    figures = {"drift": 0.01 * number, "block_time": [0.1, 0.2, 0.3], "block_energy": [0.0, 0.01, -0.01]}
-    frames = np.zeros((3, 2, 3), np.float32)
-    return Replica(number, 2.0, frames, frames, frames, np.zeros(3), np.zeros(3), figures, {"sha256": "sha"})
-
-
-def write_inputs(folder, *, factor=(0.5, 0.5, 0.5), name="ethanol"):
-    """A small run on disk; the model's error is `factor` times that of the best baseline at each of LAGS."""
-    names = {**{key: f"compound {key}" for key in SMILES}, "A": name}
-    columns = ("id", "cid", "smiles", "name", "formula", "n_heavy", "n_atoms", "source")
-    rows = [(key, "", smiles, names[key], "CHO", 3, 9, "library") for key, smiles in SMILES.items()]
-    write_table(folder / "compounds.csv", columns, [dict(zip(columns, row, strict=True)) for row in rows])
-    steps = [
-        ("read", "records read", 1000),
-        ("elements", "an element other than C, H", 900),
-        ("elements", "an unheard-of element", 0),
-        ("pick", "never happens", 0),
-        ("pick", "not picked", 94),
-    ]
-    columns = ("step", "reason", "count")
-    write_table(folder / "rejections.csv", columns, [dict(zip(columns, row, strict=True)) for row in steps])
-    write_space(folder, seed=name)
-    columns = (
-        "id",
-        "name",
-        "replica",
-        "passed",
-        "reason",
-        "frames",
-        "drift",
-        "fluctuation",
-        "temperature",
-        "max_force",
-    )
-    rows = [(key, names[key], n, True, "", 3, 0.01 * n, 0.1, 290 + 5 * n, 3.0) for key in "ABCDE" for n in (1, 2)]
-    rows.append(("F", names["F"], 1, False, "no minimum & no excuse", 0, "", "", "", ""))
-    write_table(folder / "trajectories.csv", columns, [dict(zip(columns, row, strict=True)) for row in rows])
-    compounds = {
-        key: CompoundData(
-            id=key,
-            labels={},
-            atomic_numbers=np.array([6, 1]),
-            masses=np.array([12.0, 1.0]),
-            bonds=np.array([[0, 1]]),
-            reference=np.zeros((2, 3)),
-            replicas=(replica(1), replica(2)),
-        )
-        for key in "ABCDE"
-    }
-    split = Split({part: whole(ids) for part, ids in PARTS.items()}, "random")
-    write_dataset(folder / "dataset.h5", Dataset(compounds, {"compound": split}, {"software": {"tblite": "0.8.0"}}))
-    run = folder / "run"
-    run.mkdir()
-    (run / "run.json").write_text(json.dumps({"model": "atom", "seed": 1, "split": "compound"}))
-    log = [{"step": s, "train": 1.0 / (s + 1), "validation": 2.0 / (s + 1), "persistence": 1.0} for s in range(5)]
-    (run / "log.jsonl").write_text("\n".join(map(json.dumps, log)) + "\n")
-    columns = ("model", "compound", "replica", "start", "lag", "mse")
-    errors = {"persistence": (1.0, 2.0, 4.0), "rigid": (2.0, 2.0, 3.0)}
-    errors["atom"] = tuple(f * min(pair) for f, *pair in zip(factor, *errors.values(), strict=True))
-    rows = [
-        (model, compound, 1, start, lag, error * (1 + start) * (1 if compound == "A" else 2))
-        for model, curve in errors.items()
-        for compound in ("A", "E")
-        for start in (0, 1)
-        for lag, error in zip(LAGS, curve, strict=True)
-    ]
-    write_table(folder / "scores.csv", columns, [dict(zip(columns, row, strict=True)) for row in rows])
-    return folder
-
-
-def write_space(folder, *, seed):
-    """A map with compounds on a spiral and all seeds, named `seed`, in one place."""
-    columns = ("kind", "id", "name", "x", "y", "x_share", "y_share")
-    rows = [
-        (kind, f"{kind}{k}", seed if kind == "seed" else "", *spiral, 0.0412, 0.0251)
-        for kind, count in SPACE.items()
-        for k, spiral in enumerate([(0.01 * k * np.cos(k), 0.01 * k * np.sin(k)) for k in range(count)])
-    ]
-    rows = [(*row[:3], 0.03, 0.02, *row[5:]) if row[0] == "seed" else row for row in rows]
-    write_table(folder / "space.csv", columns, [dict(zip(columns, row, strict=True)) for row in rows])
-
-
-def build(folder, output="report.html"):
-    build_report(
-        {"title": f"Report {HOSTILE}"},
-        compounds=folder / "compounds.csv",
-        rejections=folder / "rejections.csv",
-        space=folder / "space.csv",
-        trajectories=folder / "trajectories.csv",
-        dataset=folder / "dataset.h5",
-        runs=[folder / "run"],
-        scores=[folder / "scores.csv"],
-        config=CONFIG,
-        output=folder / output,
-        summary=folder / "summary.csv",
-    )
-    return (folder / output).read_text(encoding="utf-8")
+SECTIONS = ("result", "compounds", "overlay", "shapes", "motion", "frames", "times", "costs", "tests")
+SHARED = ("selection", "reference", "training", "provenance")
 
 
 class Reader(HTMLParser):
@@ -157,47 +47,53 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    folder = write_inputs(tmp_path_factory.mktemp("report"), name=HOSTILE)
-    return folder, build(folder)
-
-
-@pytest.fixture(scope="module")
 def page(built):
     return Reader(built[1])
 
 
 def test_nothing_is_loaded_from_elsewhere(built, page):
+    """Only links within the page and data; the browser is told to refuse all else."""
     _, html = built
-    assert not {"script", "link", "img", "iframe", "object", "embed", "base"} & set(page.tags)
+    assert not {"link", "img", "iframe", "object", "embed", "base"} & set(page.tags)
     for tag, name, value in page.attributes:
         if name in ("href", "src", "srcset", "xlink:href", "data", "action"):
-            assert value.startswith("#"), (tag, name, value)
+            assert value.startswith(("#", "data:text/csv;charset=utf-8,")), (tag, name, value)
+    assert ("meta", "http-equiv", "Content-Security-Policy") in page.attributes
+    policy = next(value for _, name, value in page.attributes if name == "content" and "default-src" in value)
+    assert policy.startswith("default-src 'none'; ") and "http" not in policy and "*" not in policy
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", html))
-    assert "@import" not in html
-    assert "http" not in re.sub("<pre.*?</pre>", "", html, flags=re.DOTALL)  # the configuration may name an address
+    assert not re.search(
+        r"@import|\bfetch\(|XMLHttpRequest|WebSocket|sendBeacon|\bimport\(|\beval\(|new Function", html
+    )
+    assert "://" not in re.sub("<pre.*?</pre>", "", html, flags=re.DOTALL)  # the configuration may name an address
 
 
 def test_the_document_is_sound(page):
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))
-    targets = [value[1:] for _, name, value in page.attributes if name == "href"]
+    targets = [value[1:] for _, name, value in page.attributes if name == "href" and value.startswith("#")]
     assert set(targets) <= set(page.ids)
-    assert set(PAGE_SECTIONS) <= set(page.ids)
+    assert {f"compound-{key}" for key in SECTIONS} <= set(page.ids)
+    assert "frames-result" in page.ids and "frames-shapes" not in page.ids  # nothing to show there
+    assert set(SHARED) <= set(page.ids)
     assert ("html", "lang", "en") in page.attributes
 
 
-def test_charts_have_names_and_selectable_text_in_the_colours_of_the_page(built):
+def test_charts_have_names_data_and_selectable_text_in_the_colours_of_the_page(built):
     _, html = built
-    charts = re.findall(r'<svg class="chart".*?</svg>', html, flags=re.DOTALL)
-    assert len(charts) == 8
-    for chart in charts:
+    figures = re.findall(r"<figure>.*?</figure>", html, flags=re.DOTALL)
+    assert len(figures) > 20
+    for figure in figures:
+        chart = re.search(r'<svg class="chart".*?</svg>', figure, flags=re.DOTALL).group(0)
         assert re.search(r'role="img" aria-label="[^"]{20,}"', chart)
         assert "<text" in chart
         assert not re.search(r"(fill|stroke): #(?!000000|ffffff)", chart)
         assert "<style" not in chart
+        assert re.search(r'<a class="data" href="data:text/csv[^"]*%0A[^"]+" download="[^"]+\.csv"', figure)
+    names = re.findall(r'download="([^"]+)"', html)
+    assert len(names) == len(set(names))
     molecules = re.findall(r'<svg class="molecule".*?</svg>', html, flags=re.DOTALL)
-    assert len(molecules) == 2 + 5  # held out, and all
+    assert len(molecules) == 2 + 2 + 5  # tested in each split, and all
     assert all("<path" in molecule and "#" not in molecule for molecule in molecules)
 
 
@@ -237,7 +133,7 @@ def test_the_map_has_every_compound(built):
 def test_names_of_seeds_stand_apart(tmp_path):
     """Five seeds in one place: each name is there as it is, and none covers another."""
     name = "a$x_1$b"
-    chart = space_map(build(write_inputs(tmp_path, name=name)))
+    chart = space_chart(material(write_inputs(tmp_path, name=name))).svg
     boxes = []
     for style, x, y in re.findall(
         rf'<text style="([^"]*)"[^>]*x="([\d.]+)" y="([\d.]+)"[^>]*>{re.escape(name)}<', chart
@@ -250,22 +146,36 @@ def test_names_of_seeds_stand_apart(tmp_path):
         assert one[1] <= other[0] or other[1] <= one[0] or one[3] <= other[2] or other[3] <= one[2]
 
 
+def test_each_split_is_marked(built):
+    """Zero-shot and leaky splits side by side, each with its own result."""
+    _, html = built
+    articles = re.findall(r'<article id="(\w+)">.*?<span class="mark [\w-]+">([\w-]+)</span>', html, flags=re.DOTALL)
+    assert articles == [("compound", "zero-shot"), ("frames", "leaky")]
+    frames = html[html.index('<article id="frames">') :]
+    assert "whose other frames it was trained on" in frames
+    assert "Does likeness to training help?" not in frames
+
+
 def test_every_figure_of_the_summary_is_on_the_page(built, page):
-    rows = list(read_table(built[0] / "summary.csv", ("model", "metric", "lag", "value", "low", "high", "compounds")))
+    columns = ("split", "model", "metric", "lag", "value", "low", "high", "compounds", "spread", "missing")
+    rows = list(read_table(built[0] / "summary.csv", columns))
     words = "".join(page.words)
-    found = {(row["model"], row["metric"], row["lag"]): float(row["value"]) for row in rows}
-    assert found["atom", "mse", "10.0"] == pytest.approx(0.5 * np.mean([1, 2]) * 1.5)
-    assert found["persistence", "s2t", ""] == pytest.approx(np.mean([1, 2, 4]) * 1.5 * 1.5)
-    assert found["atom", "skill", "100.0"] == pytest.approx(0.5)
-    assert f"{100 * found['atom', 'mse', '10.0']:.0f}" in words
-    assert {row["compounds"] for row in rows} == {"2"}
+    found = {(row["split"], row["model"], row["metric"], row["lag"]): row for row in rows}
+    assert len(found) == len(rows)
+    error = float(found["compound", "atom", "mse", "10.0"]["value"])
+    assert error == pytest.approx(0.5 * 1.5)  # mean of the factors 1 and 2
+    assert f"{100 * error:.1f}" in words
+    assert float(found["frames", "persistence", "s2t", ""]["value"]) == pytest.approx((1 + 2 + 4) / 3 * 1.5)
+    assert float(found["compound", "atom", "skill", "100.0"]["value"]) == pytest.approx(0.5)
 
 
-def test_same_inputs_same_bytes(tmp_path, built):
+def test_same_inputs_same_bytes(built):
+    """Read and drawn again, the sections with charts, drawings, downloads and movies are as they are in the page."""
     folder, html = built
-    first = (folder / "summary.csv").read_bytes()
-    assert build(folder, "again.html") == html
-    assert (folder / "summary.csv").read_bytes() == first
+    again = material(folder)
+    for outcome in again.outcomes:
+        for make in (results, compounds, overlay):
+            assert make(again, outcome) in html
 
 
 def test_paths_and_machines_stay_out(built):
@@ -274,54 +184,48 @@ def test_paths_and_machines_stay_out(built):
     assert str(ROOT) not in html
 
 
-@pytest.mark.parametrize(
-    ("factor", "sentences"),
-    [
-        ((0.5, 0.5, 0.5), ["error is 0.50 times", "It beats the best baseline at every lag.", "on 2 of the 2."]),
-        ((2.0, 3.0, 2.0), ["error is 3.0 times", "no lag: it is of no use as a forecaster yet", "on 0 of the 2."]),
-        (
-            (0.5, 0.5, 1.5),
-            ["beats the best baseline at 10 and 100 fs", "not beat it at 1000 fs: there it is of no use"],
-        ),
-        ((0.5, 1.0, 0.9), ["error is as large as that", "does not beat it at 100 fs", "at 10 and 1000 fs"]),
-    ],
-)
-def test_the_headline_says_it_in_words(tmp_path, factor, sentences):
-    html = build(write_inputs(tmp_path, factor=factor))
-    lead = "".join(Reader(re.search(r'<p class="lead">(.*?)</p>', html).group(1)).words)
-    assert lead.startswith("On 2 compounds it never saw, atom’s error")
-    for sentence in sentences:
-        assert sentence in lead
+def test_failed_forecasts_are_rows_and_no_averages(built):
+    """A window of each compound is not finite: no mean, a reason, and the page and its overlay go on."""
+    _, html = built
+    article = html[html.index('<article id="frames">') : html.index("</article>\n<section")]
+    lead = "".join(Reader(re.search(r'<p class="lead">(.*?)</p>', article).group(1)).words)
+    assert lead == "atom has no score on 2 compounds whose other frames it was trained on: 2 forecasts not finite."
+    failed = re.search(r'<section id="frames-failures".*?</section>', article, re.DOTALL).group(0)
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", failed)
+    assert cells[5:10] == ["atom", "1", "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;", "1", "not finite: mse"]
+    assert article.count("2 forecasts not finite") > len(LAGS)
+    assert "frames-overlay" in article
+    shown = re.sub(r"<(script|style|pre).*?</\1>", "", html, flags=re.DOTALL)
+    assert not re.search(r"\b(nan|inf)\b", "".join(Reader(shown).words), re.IGNORECASE)
 
 
-def test_similarity_against_sets_of_bits():
-    """Tanimoto recomputed from the on-bits; the nearest is a training compound."""
-    from rdkit import Chem
-    from rdkit.Chem import AllChem
-
-    def bits(key):
-        return set(AllChem.GetMorganFingerprintAsBitVect(Chem.MolFromSmiles(SMILES[key]), 2, 2048).GetOnBits())
-
-    parts = {key: part for part, keys in PARTS.items() for key in keys}
-    nearest = nearest_training({k: {"smiles": s} for k, s in SMILES.items()}, parts, {"radius": 2, "bits": 2048})
-    assert set(nearest) == {"A", "D", "E"}
-    for key, (similarity, other) in nearest.items():
-        values = {t: len(bits(key) & bits(t)) / len(bits(key) | bits(t)) for t in PARTS["train"]}
-        assert similarity == pytest.approx(max(values.values()))
-        assert values[other] == pytest.approx(similarity)
-
-
-def test_scores_of_other_compounds_are_refused(tmp_path):
+def test_scores_of_another_data_set_are_refused(tmp_path):
     folder = write_inputs(tmp_path)
-    rows = [row for row in csv.DictReader((folder / "scores.csv").open()) if row["compound"] == "A"]
-    write_table(folder / "scores.csv", tuple(rows[0]), rows)
-    with pytest.raises(InputError, match="not the held-out compounds"):
-        build(folder)
+    for path in folder.rglob("scores/**/*.h5"):
+        scores = read_scores_file(path)
+        scores.about["dataset"] = "0" * 64
+        write_scores(path, scores)
+    with pytest.raises(InputError, match=r"dataset\.h5: not the data set that the scores of split compound come from"):
+        material(folder)
     assert not (folder / "report.html").exists()
 
 
-def test_a_missing_log_is_named(tmp_path):
+def test_missing_files_are_named(tmp_path):
     folder = write_inputs(tmp_path)
-    (folder / "run" / "log.jsonl").unlink()
+    (folder / "runs/atom/compound/1/log.jsonl").unlink()
     with pytest.raises(InputError, match=r"log\.jsonl: no such file"):
-        build(folder)
+        material(folder)
+    (folder / "runs/atom/compound/1/run.json").unlink()
+    with pytest.raises(InputError, match="scores of atom, split compound, seed 1, but no such run"):
+        material(folder)
+    (folder / "scores/atom/compound/1.h5").unlink()
+    with pytest.raises(InputError, match="scores of the baselines alone"):
+        material(folder)
+
+
+def test_energies_without_their_scores_are_refused(tmp_path):
+    folder = write_inputs(tmp_path)
+    write_energies(folder, [])
+    (folder / "scores/baselines/compound.energies.csv").rename(folder / "scores/other.energies.csv")
+    with pytest.raises(InputError, match=r"other\.energies\.csv: no scores other\.h5 beside it"):
+        material(folder)

@@ -13,7 +13,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds
 
 from mdstride.bonds import lengths
-from mdstride.dataset.chemistry import BOND_FACTOR, LARGEST
+from mdstride.chemistry import BOND_FACTOR, LARGEST
 from mdstride.dataset.published import graphs
 from mdstride.dataset.published.frames import Frames
 from mdstride.dataset.published.names import known

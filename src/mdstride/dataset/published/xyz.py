@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 
-from mdstride.dataset.chemistry import LARGEST
+from mdstride.chemistry import LARGEST
 from mdstride.dataset.published.frames import Frames
 from mdstride.errors import InputError
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mdstride.dataset.chemistry import connectivity, constitution, molecule
+from mdstride.chemistry import connectivity, constitution, molecule
 from mdstride.formats.dataset import CompoundData, Replica
 
 INCHIKEY = re.compile(r"[A-Z]{14}-[A-Z]{10}-[A-Z]")

@@ -23,8 +23,8 @@ from rdkit import Chem
 from rdkit.DataStructs import BulkTanimotoSimilarity
 from rdkit.ML.Cluster import Butina
 
+from mdstride.chemistry import fingerprint, molecule, scaffold
 from mdstride.config import SPLIT_KEYS
-from mdstride.dataset.chemistry import fingerprint, molecule, scaffold
 from mdstride.dataset.splits.identity import groups, join
 from mdstride.dataset.splits.named import named_split
 from mdstride.dataset.splits.protocols import md17_split

@@ -10,7 +10,7 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 from split_helpers import as_set, chain, compound, disguised
 
-from mdstride.dataset.chemistry import constitution
+from mdstride.chemistry import constitution
 from mdstride.dataset.splits.identity import groups, join
 
 TG80 = Path(__file__).parents[4] / "resources/tg80/tg80.csv"

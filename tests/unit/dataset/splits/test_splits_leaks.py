@@ -10,11 +10,12 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 from split_helpers import POOL, as_set, compound, data_sets, disguised, pool
 
+from mdstride.dataset.splits.distance import distance_report
 from mdstride.dataset.splits.leaks import check_split, refuse_leaks
 from mdstride.dataset.splits.make import make_splits
-from mdstride.dataset.splits.novelty import distance_report, novelty
 from mdstride.errors import InputError
 from mdstride.formats.split import PARTS, Segment, Split, whole
+from mdstride.novelty import novelty
 
 SHARES = {"seed": 1, "validation": 0.2, "test": 0.3, "folds": None, "cutoff": 0.6}
 BY_COMPOUND = st.sampled_from(["random", "scaffold", "butina"])

@@ -1,4 +1,4 @@
-"""What the stage asks RDKit about a compound: its molecule, constitution, fingerprint, scaffold, functional groups."""
+"""What is asked of RDKit about a compound: its molecule, constitution, fingerprint, scaffold, functional groups."""
 
 from collections.abc import Sequence
 

@@ -4,7 +4,7 @@ import pytest
 from rdkit import Chem
 from split_helpers import chain, compound
 
-from mdstride.dataset.chemistry import (
+from mdstride.chemistry import (
     GROUPS,
     connectivity,
     elements,

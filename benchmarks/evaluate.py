@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from dataset import CONFIG, make_inputs, run_build
-
 from mdstride.formats.atomic import write_json
 from mdstride.formats.dataset_file import open_dataset
 from mdstride.models.registry import build, save
@@ -50,7 +49,9 @@ def main() -> None:
         tested, content = data.splits["compound"].ids("test"), data.hash()
         heavy = [int((data.compounds[key].atomic_numbers > 1).sum()) for key in tested]
     print(f"{platform.machine()}, {options.cores} cores, Python {platform.python_version()}, {date.today()}")
-    print(f"\n{len(tested)} compounds of {min(heavy)} to {max(heavy)} heavy atoms (mean {sum(heavy) / len(heavy):.1f}),")
+    print(
+        f"\n{len(tested)} compounds of {min(heavy)} to {max(heavy)} heavy atoms (mean {sum(heavy) / len(heavy):.1f}),"
+    )
     print(f"{options.windows} windows, {json.dumps(settings)}\n")
     print("| forecasters | seconds | processor seconds | peak memory, MB | scores, MB |\n|---|---:|---:|---:|---:|")
     show("baselines", options, None)

@@ -102,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--length", type=float, metavar="PS", help="of the production (default: simulate.production)")
     add_paths(sub, "state", text="folder from which an interrupted run goes on; removed at the end")
+    sub.add_argument(
+        "--previous", type=Path, metavar="PATH", help="shorter trajectory to go on from; becomes a link to the new one"
+    )
     add_paths(sub, "output", text="trajectory to write (.h5md)")
 
     add_dataset(stages)
@@ -115,7 +118,11 @@ def _parser() -> argparse.ArgumentParser:
     add_paths(sub, "state", text="folder for checkpoints to resume from; removed when training is complete")
 
     sub = add_command(
-        stages, "evaluate", _evaluate, ("evaluate",), "Score one trained model, or the baselines, on held-out compounds."
+        stages,
+        "evaluate",
+        _evaluate,
+        ("evaluate",),
+        "Score one trained model, or the baselines, on held-out compounds.",
     )
     add_paths(sub, "dataset", text="data set from `mdstride dataset`")
     sub.add_argument("--split", default="compound", help="name of the split (default: compound)")
@@ -131,7 +138,9 @@ def _parser() -> argparse.ArgumentParser:
     add_paths(sub, "dataset", text="data set from `mdstride dataset`")
     add_paths(sub, "runs", many=True, text="folders that `mdstride pretrain` wrote")
     add_paths(sub, "scores", many=True, text="scores from `mdstride evaluate`, of the baselines and of all runs")
-    sub.add_argument("--energies", type=Path, nargs="*", default=[], metavar="PATH", help="CSV from `mdstride energies`")
+    sub.add_argument(
+        "--energies", type=Path, nargs="*", default=[], metavar="PATH", help="CSV from `mdstride energies`"
+    )
     add_paths(sub, "output", text="report to write (.html)")
     add_paths(sub, "summary", text="CSV to write: the figures behind the report")
     add_paths(sub, "long", text="CSV to write (.csv.gz): every score, one in a row")
@@ -193,6 +202,7 @@ def _simulate(options: argparse.Namespace, settings: Settings) -> None:
         output=options.output,
         twin_of=options.twin_of,
         length=options.length,
+        previous=options.previous,
     )
 
 

@@ -118,9 +118,7 @@ def test_the_reported_scores_follow_from_the_artefacts(finished):
     np.testing.assert_allclose(recorded[0], errors.numpy(), rtol=1e-3)
     with gzip.open(results / "scores.csv.gz", "rt", encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if (row["model"], row["metric"]) == ("atom", "mse")]
-    np.testing.assert_array_equal(
-        [float(row["value"]) for row in rows], recorded.ravel()
-    )
+    np.testing.assert_array_equal([float(row["value"]) for row in rows], recorded.ravel())
 
 
 def test_nothing_is_left_to_do(finished):

@@ -1,3 +1,9 @@
+rule scores:
+    # everything that is evaluated, without a report: docs/protocols.md
+    input:
+        expand("<results>/scores/{scored}.h5", scored=SCORES),
+
+
 rule baselines:
     input:
         dataset="<results>/dataset.h5",
@@ -51,7 +57,9 @@ rule energies:
     input:
         dataset="<results>/dataset.h5",
         scores="<results>/scores/{scored}.h5",
-        weights=lambda wildcards: f"{OUT}/runs/{wildcards.scored}/weights.safetensors" if wildcards.scored in RUNS else [],
+        weights=lambda wildcards: (
+            f"{OUT}/runs/{wildcards.scored}/weights.safetensors" if wildcards.scored in RUNS else []
+        ),
     output:
         "<results>/scores/{scored}.energies.csv",
     log:

@@ -7,6 +7,7 @@ rule report:
         dataset="<results>/dataset.h5",
         runs=expand("<results>/runs/{run}/{file}", run=RUNS, file=["log.jsonl", "run.json"]),
         scores=expand("<results>/scores/{scored}.h5", scored=SCORES),
+        published="resources/published.csv",
         energies=expand("<results>/scores/{scored}.energies.csv", scored=SCORES),
     output:
         report="<results>/report.html",
@@ -24,7 +25,7 @@ rule report:
     params:
         config=sections(*SECTIONS),
         runs=[f"{OUT}/runs/{run}" for run in RUNS],
-        source=source_hash("report", "statistics", "novelty.py", "chemistry.py"),
+        source=source_hash("report", "statistics", "chemistry.py", "novelty.py", "published.py"),
     shell:
         "python -m mdstride report --config {params.config:q} --compounds {input.compounds:q} "
         "--rejections {input.rejections:q} --space {input.space:q} --trajectories {input.trajectories:q} "

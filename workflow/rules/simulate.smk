@@ -18,10 +18,11 @@ rule simulate:
         config=sections("simulate", "reference"),
         # undeclared, so that Snakemake leaves it alone and an interrupted trajectory goes on
         state=f"{OUT}/state/trajectories/{{id}}/{{replica}}",
+        previous=f"{OUT}/state/trajectories/{{id}}/{{replica}}.h5md",  # so a longer one goes on where this one ends
         source=source_hash("simulate", "engines", "bonds.py", "constants.py", "rigid.py"),
     shell:
         "OMP_NUM_THREADS=1 python -m mdstride simulate --config {params.config:q} --structure {input:q} --replica {wildcards.replica:q} "
-        "--state {params.state:q} --output {output:q} > {log:q} 2>&1"
+        "--state {params.state:q} --previous {params.previous:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule twin:
@@ -44,9 +45,10 @@ rule twin:
     params:
         config=sections("simulate", "reference"),
         state=f"{OUT}/state/trajectories/{{id}}/{{replica}}.twin",
+        previous=f"{OUT}/state/trajectories/{{id}}/{{replica}}.twin.h5md",
         length=config["plan"]["twin_length"],
         source=source_hash("simulate", "engines", "bonds.py", "constants.py", "rigid.py"),
     shell:
         "OMP_NUM_THREADS=1 python -m mdstride simulate --config {params.config:q} --structure {input.structure:q} "
         "--replica {wildcards.replica:q} --twin-of {input.original:q} --length {params.length} "
-        "--state {params.state:q} --output {output:q} > {log:q} 2>&1"
+        "--state {params.state:q} --previous {params.previous:q} --output {output:q} > {log:q} 2>&1"

@@ -1,6 +1,5 @@
 """Stage dataset: every trajectory that passed, in one file, with splits and a card."""
 
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -15,7 +14,7 @@ from mdstride.dataset.splits.distance import distance_report
 from mdstride.dataset.splits.leaks import refuse_leaks
 from mdstride.dataset.splits.make import make_splits
 from mdstride.errors import InputError
-from mdstride.formats.atomic import only_writer, write_text
+from mdstride.formats.atomic import keep_link, only_writer, write_text
 from mdstride.formats.dataset import Dataset
 from mdstride.formats.dataset_file import DatasetWriter, dataset_writer, made_from, open_dataset, open_file
 from mdstride.formats.split import Split
@@ -65,7 +64,7 @@ def build_dataset(
             splits = splits_of(settings["splits"], writer.dataset())
             writer.finish(splits, {"reference": reference, "splits": settings["splits"], "trajectories": shared})
         if previous:
-            _link(output, previous)
+            keep_link(output, previous)
     write_table(table, COLUMNS, rows)
     with open_dataset(output) as dataset:
         write_text(card, card_text(dataset, rows, reports(dataset)))
@@ -142,16 +141,6 @@ def _previous(path: Path) -> h5py.File | None:
     except InputError as error:
         sys.stderr.write(f"dataset: building anew, since the one made before cannot be used: {error}\n")
         return None
-
-
-def _link(output: Path, previous: Path) -> None:
-    """Let `previous` be another name of `output`, which the workflow deletes before it builds again."""
-    previous.parent.mkdir(parents=True, exist_ok=True)
-    previous.unlink(missing_ok=True)
-    try:
-        os.link(output, previous)
-    except OSError as error:  # a file system without hard links
-        sys.stderr.write(f"dataset: {previous} not kept ({error.strerror}), so the next build starts anew\n")
 
 
 def _check_enough(labels: dict[str, Row], found: list[Collected], rows: list[Row], max_failed: float) -> None:

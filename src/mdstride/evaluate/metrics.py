@@ -1,11 +1,5 @@
-"""Errors of forecasts, and the skill that follows from them. Equivariance: models/equivariance.py.
+"""Errors of forecasts: mean squares per coordinate over the heavy atoms, in Å². The literature prints 1e-2 Å²."""
 
-All are mean squares per coordinate over the heavy atoms, in Å²; the literature prints 1e-2 Å².
-"""
-
-from collections.abc import Mapping
-
-import numpy as np
 import torch
 
 from mdstride.models.state import State
@@ -33,28 +27,3 @@ def superposed_square_error(forecast: torch.Tensor, targets: torch.Tensor, state
     broken = ~moving.isfinite().all(2).all(1)[:, None, None]
     placed = superpose(moving.masked_fill(broken, 0), still, heavy.double()).masked_fill(broken, torch.nan)
     return mean_square_error(placed.unflatten(0, targets.shape[:2]), targets, state)
-
-
-def s2s(errors: np.ndarray) -> np.ndarray:
-    """State to state: the error at the last of P lags in ascending order, [...] from [..., P]."""
-    return errors[..., -1]
-
-
-def s2t(errors: np.ndarray) -> np.ndarray:
-    """State to trajectory: the mean error over P lags, [...] from [..., P]."""
-    return errors.mean(-1)
-
-
-def skill(errors: np.ndarray, baselines: Mapping[str, np.ndarray]) -> np.ndarray:
-    """1 - error / (error of the best baseline at that lag), for mean errors [..., P] of a model and of each baseline.
-
-    1 for the truth, 0 where the model is as good as the best zero-shot baseline, negative where it is useless. Where
-    the best baseline is the truth, 0 for a model that is too, and minus infinity for any other. Give errors averaged
-    over windows (and compounds): the mean of the skills of single windows is not a skill.
-    """
-    if not baselines:
-        raise ValueError("skill needs at least one baseline")
-    best = np.min(list(baselines.values()), axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.asarray(errors) / best
-    return 1 - np.where((best == 0) & (np.asarray(errors) == 0), 1.0, ratio)

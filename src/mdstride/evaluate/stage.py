@@ -18,7 +18,7 @@ from mdstride.evaluate.floor import twin_floor
 from mdstride.evaluate.forecasters import Forecasters, baselines, trained
 from mdstride.evaluate.measures import PARTS, Values, truth
 from mdstride.evaluate.sheet import Sheet, bind, enter
-from mdstride.evaluate.threads import side_by_side
+from mdstride.evaluate.threads import side_by_side, single_threaded
 from mdstride.formats.dataset_file import read_dataset
 from mdstride.formats.provenance import software
 from mdstride.formats.scores_file import FLOOR, REFERENCE, Scores, write_scores
@@ -36,7 +36,7 @@ def evaluate(settings: dict[str, Any], *, dataset: Path, split: str, run: Path |
         raise InputError(f"{dataset}: no split `{split}`; it has {', '.join(data.splits) or 'none'}")
     parts = data.splits[split].parts
     if not parts["test"]:
-        raise InputError(f"{dataset}: split `{split}` holds out no test compounds; raise its share `test`")
+        raise InputError(f"{dataset}: split `{split}` holds out nothing to test on; raise its share `test`")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     about: dict[str, Any] = {"split": split, "dataset": data.hash(), "settings": settings}
     about |= {"model": "baselines", "seed": None, "software": software("torch", "numpy", "h5py", "safetensors")}
@@ -44,20 +44,25 @@ def evaluate(settings: dict[str, Any], *, dataset: Path, split: str, run: Path |
         known, metadata = trained(run, data, split, device)
         about |= {key: metadata[key] for key in ("model", "seed")}
     plan = make_plan(data, parts["test"], settings, device)
-    if run is None:
-        known = baselines(data, data.splits[split], plan.times(plan.steps).tolist())
-    write_scores(output, measure(plan, known, about, reference=run is None))
+    with single_threaded() as cores:
+        if run is None:
+            known = baselines(data, data.splits[split], plan.times(plan.steps).tolist())
+        at_once = cores if device == "cpu" else 1
+        write_scores(output, measure(plan, known, about, reference=run is None, at_once=at_once))
 
 
-def measure(plan: Plan, known: Forecasters, about: dict[str, Any], *, reference: bool) -> Scores:
-    """Everything about every forecaster that `known` gives; with `reference`, about the truth and the floor too."""
+def measure(plan: Plan, known: Forecasters, about: dict[str, Any], *, reference: bool, at_once: int) -> Scores:
+    """Everything about every forecaster that `known` gives, so many compounds at once.
+
+    With `reference`, about the truth and the floor too.
+    """
     scores, keys = bind(plan, about), plan.windows.ids
     for note in plan.notes():
         scores.about["notes"].append(note)
         sys.stderr.write(f"evaluate: {note}\n")
     progress = Progress("evaluate", len(keys), "compounds")
     work = partial(_one, plan, known, reference)
-    for key, sheet in zip(keys, side_by_side(work, range(len(keys)), plan.windows.device.type), strict=True):
+    for key, sheet in zip(keys, side_by_side(work, range(len(keys)), at_once), strict=True):
         enter(scores, key, sheet, plan.settings["samples"])
         progress.update()
     progress.close()

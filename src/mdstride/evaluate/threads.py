@@ -5,6 +5,7 @@ How many threads share a sum changes its last bits. So one shares none, whatever
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -13,18 +14,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], device: str) -> Iterator[Result]:
-    """`work` on each item, in order; as many at once as torch has threads (OMP_NUM_THREADS, or the cores).
-
-    On a GPU, one at a time. The first exception stops the rest.
-    """
-    if device != "cpu":
-        yield from map(work, items)
-        return
+@contextmanager
+def single_threaded() -> Iterator[int]:
+    """Torch with one thread; gives how many it had (OMP_NUM_THREADS, or the cores)."""
     count = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(count) as pool:
-            yield from pool.map(work, items)
+        yield count
     finally:
         torch.set_num_threads(count)
+
+
+def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> Iterator[Result]:
+    """`work` on each item, in their order, `count` at once. The first exception stops the rest."""
+    with ThreadPoolExecutor(count) as pool:
+        yield from pool.map(work, items)

@@ -79,6 +79,16 @@ def _lock(lock: Path, *, wait: bool, final: Path) -> TextIO | None:
         stream.close()  # deleted by one that has just ended
 
 
+def keep_link(output: Path, previous: Path) -> None:
+    """Let `previous` be another name of `output`, which the workflow deletes before it makes it again."""
+    previous.parent.mkdir(parents=True, exist_ok=True)
+    previous.unlink(missing_ok=True)
+    try:
+        os.link(output, previous)
+    except OSError as error:  # a file system without hard links
+        sys.stderr.write(f"{previous}: not kept ({error.strerror}), so the next one starts anew\n")
+
+
 def write_text(path: Path | str, text: str) -> None:
     """Write UTF-8 text atomically."""
     with atomic_path(path) as part:

@@ -18,6 +18,7 @@ from mdstride.constants import KJ_PER_MOL
 from mdstride.errors import InputError
 from mdstride.formats import hdf5
 from mdstride.formats.provenance import SCHEMA_VERSION
+from mdstride.formats.restart import Restart
 
 KIND = "mdstride trajectory"
 GROUP = "particles/trajectory"
@@ -33,6 +34,16 @@ SERIES = (
     ("kinetic_energy", "kinetic_energy", "kJ mol-1", KJ_PER_MOL),
     ("temperature", "temperature", "K", 1.0),
 )
+
+
+@dataclass(frozen=True)
+class End:
+    """The last point of a trajectory at which a run can go on, as if it had never stopped."""
+
+    fingerprint: str
+    """Stands for all that the trajectory depends on but its length."""
+    point: Restart
+    """Of its frames, only the energies: the file has the others."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +84,17 @@ class Trajectory:
     software: dict[str, str]
 
 
-def write_trajectory(path: Path | str, trajectory: Trajectory) -> None:
-    """Write one H5MD file atomically. Refuses values that are not finite: no NaN frame is ever written."""
+def stored(name: str, values: np.ndarray) -> np.ndarray:
+    """[F, N, 3] positions, velocities or forces as a file gives them back: rounded to single precision there."""
+    factor = next(factor for _, attribute, _, factor in FRAMES if attribute == name)
+    return (values * factor).astype(np.float32).astype(np.float64) / factor
+
+
+def write_trajectory(path: Path | str, trajectory: Trajectory, end: End | None = None) -> None:
+    """Write one H5MD file atomically, with the `end` that a longer one can go on from (`read_end`).
+
+    Refuses values that are not finite: no NaN frame is ever written.
+    """
     for _, attribute, _, _ in (*FRAMES, *SERIES):
         if not np.isfinite(getattr(trajectory, attribute)).all():
             raise ValueError(f"{path}: {attribute} holds values that are not finite")
@@ -97,6 +117,31 @@ def write_trajectory(path: Path | str, trajectory: Trajectory) -> None:
             parameters.attrs[name] = getattr(trajectory, name)
         for name in ("parameters", "verdict", "software"):
             parameters.attrs[name] = json.dumps(getattr(trajectory, name), sort_keys=True)
+        if end is not None:
+            _write_end(file.create_group("end"), end)
+
+
+def _write_end(group: h5py.Group, end: End) -> None:
+    group.attrs["fingerprint"] = end.fingerprint
+    group.attrs["values"] = json.dumps(end.point.values)
+    hdf5.put(group, "energies", end.point.frames["energy"], unit="eV", dtype=np.float64)
+    for name, array in end.point.arrays.items():
+        hdf5.put(group, f"state/{name}", array)
+
+
+def read_end(path: Path, fingerprint: str) -> Restart | None:
+    """Where to go on from a trajectory; None if there is no such file, or it is of other settings, inputs or code."""
+    if not path.exists():
+        return None
+    with hdf5.open_checked(path) as file:
+        end = file.get("end")
+        if end is None or end.attrs["fingerprint"] != fingerprint:
+            return None
+        energy = end["energies"][()]
+        frames = {"step": file[GROUP]["position/step"][: len(energy)], "energy": energy}
+        for name, attribute, unit, factor in FRAMES:
+            frames[attribute] = _read_element(file[GROUP], name, unit, factor, path)[: len(energy)]
+        return Restart(json.loads(end.attrs["values"]), {name: end["state"][name][()] for name in end["state"]}, frames)
 
 
 def read_trajectory(path: Path | str, *, arrays: bool = True) -> Trajectory:

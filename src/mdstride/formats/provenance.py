@@ -25,7 +25,7 @@ def sha256(path: Path | str) -> str:
 
 
 def source_hash(*parts: str) -> str:
-    """Digest of the package's modules under `parts` (folders or files relative to the package).
+    """Digest of the package's sources under `parts` (folders or files relative to the package).
 
     The workflow gives it to a rule as a parameter: a stage is run again when the code behind its numbers changed, and
     not after each commit.
@@ -33,9 +33,13 @@ def source_hash(*parts: str) -> str:
     digest = hashlib.sha256()
     for part in parts:
         root = PACKAGE / part
-        for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
+        for path in [root] if root.is_file() else _sources(root):
             digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _sources(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".css", ".js"))
 
 
 def content_hash(arrays: dict[str, Any]) -> str:

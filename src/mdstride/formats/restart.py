@@ -45,8 +45,9 @@ class RestartFolder:
         """Frames in the folder."""
         return sum(self._lengths)
 
-    def save(self, values: dict[str, Any], arrays: dict[str, np.ndarray], frames: dict[str, np.ndarray]) -> None:
-        """Write the frames that have come since the last point, then the point (see Restart)."""
+    def save(self, point: Restart) -> None:
+        """Write the point, whose frames are those that have come since the last one, before it."""
+        frames = point.frames
         if count := len(frames["step"]):
             with hdf5.create(self._frames(len(self._lengths))) as file:
                 for name in FRAME:
@@ -54,9 +55,9 @@ class RestartFolder:
             self._lengths.append(count)
         with hdf5.create(self.folder / "point.h5") as file:
             file.attrs["fingerprint"] = self.fingerprint
-            file.attrs["values"] = json.dumps(values)
+            file.attrs["values"] = json.dumps(point.values)
             file.attrs["lengths"] = json.dumps(self._lengths)
-            for name, array in arrays.items():
+            for name, array in point.arrays.items():
                 hdf5.put(file, name, array)
 
     def load(self) -> Restart | None:

@@ -87,12 +87,11 @@ def failure_table(outcome: Outcome) -> str:
         without = [row["reason"] for row in own if not row["value"]]
         if without:
             share = percent(len(without) / len(own))
-            rows.append(
-                [text(name), f"{len(without)} of {len(own)}" + small(share), text(max(without, key=without.count))]
-            )
+            counted = f"{len(without)} of {len(own)}" + small(share)
+            rows.append([text(name), text(max(without, key=without.count)), counted])
     if not rows:
         return "<h3>Every forecast has an energy</h3><p>The engine converged for each geometry.</p>"
-    return table("Forecasts without an energy", ["forecaster", "forecasts", "most frequent reason"], rows)
+    return table("Forecasts without an energy", ["forecaster", "most frequent reason", "forecasts"], rows, words=2)
 
 
 def cost_table(outcome: Outcome, level: str) -> str:

@@ -144,13 +144,17 @@ class Run:
         random = self.generator.bit_generator.state
         return self.done, len(self.frames), self.state, dict(random), self.watch.beyond
 
-    def _save(self, folder: RestartFolder, tried: list[str]) -> None:
+    def point(self, tried: list[str], first: int = 0) -> Restart:
+        """The last point at which a later process can go on, with its frames from number `first` on."""
         done, count, state, random, beyond = self._point
         arrays = {name: np.asarray(getattr(state, name)) for name in FRAME[1:]}
         if state.momenta is not None:
             arrays["momenta"] = state.momenta
         values = {"done": done, "random": random, "tried": tried}
-        folder.save(values, {**arrays, "beyond": beyond}, _arrays(self.frames[folder.saved : count]))
+        return Restart(values, {**arrays, "beyond": beyond}, _arrays(self.frames[first:count]))
+
+    def _save(self, folder: RestartFolder, tried: list[str]) -> None:
+        folder.save(self.point(tried, first=folder.saved))
 
     def restore(self, restart: Restart) -> None:
         """Take up a run that another process has left."""

@@ -13,9 +13,9 @@ import numpy as np
 from mdstride.constants import BOLTZMANN
 from mdstride.engines import EngineError, engine_version, make_engine
 from mdstride.errors import InputError
-from mdstride.formats.atomic import only_writer
-from mdstride.formats.h5md import Trajectory, read_trajectory, write_trajectory
-from mdstride.formats.provenance import sha256, software, source_hash
+from mdstride.formats.atomic import keep_link, only_writer
+from mdstride.formats.h5md import End, Trajectory, read_end, read_trajectory, stored, write_trajectory
+from mdstride.formats.provenance import content_hash, sha256, software, source_hash
 from mdstride.formats.restart import Restart, RestartFolder
 from mdstride.formats.structure import Structure, read_structure
 from mdstride.interrupt import told_to_stop
@@ -45,6 +45,7 @@ def simulate_replica(
     output: Path,
     twin_of: Path | None = None,
     length: float | None = None,
+    previous: Path | None = None,
 ) -> None:
     """Write the trajectory file of one replica, with the verdict on it.
 
@@ -65,6 +66,9 @@ def simulate_replica(
         is a bound on what any forecast can reach.
     length
         ps of production instead of `settings["production"]`: a twin is only looked at up to the longest lag.
+    previous
+        An earlier, shorter trajectory of the same settings otherwise, from whose end this one goes on: to the same
+        bytes as if it had started anew. It becomes a link to the new one. Anything else there is passed over.
 
     Raises InputError when an input cannot be read. What goes wrong in the dynamics (SCC, a broken bond, drift) is tried
     again as `settings["retry"]` says; then it is in the verdict, and the frames before it are kept. SIGTERM saves the
@@ -75,12 +79,17 @@ def simulate_replica(
         if length <= 0:
             raise InputError(f"--length: {length:g} ps is refused; give a positive length")
         settings = settings | {"production": length}
-    job = Job(read_structure(structure), settings, reference, replica, original)
-    folder = RestartFolder(state, _fingerprint(job, [structure] if twin_of is None else [structure, twin_of]))
+    job = Job(read_structure(structure), sha256(structure), settings, reference, replica, original)
+    folder = RestartFolder(state, job.fingerprint(settings))
     with only_writer(state, wait=True):
-        trajectory = _trajectory(job, _plan(job, 0), [], job.failure, []) if job.failure else _attempts(job, folder)
-        write_trajectory(output, trajectory)
+        start = _earlier(job, previous) if previous else None
+        if job.failure:
+            write_trajectory(output, _trajectory(job, _plan(job, 0), [], job.failure, []))
+        else:
+            write_trajectory(output, *_attempts(job, folder, start))
         folder.clear()
+        if previous:
+            keep_link(output, previous)
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,8 @@ class Job:
     """What the trajectory is of."""
 
     minimum: Structure
+    digest: str
+    """SHA-256 of the file of the minimum."""
     settings: dict[str, Any]
     reference: dict[str, Any]
     replica: int
@@ -106,6 +117,20 @@ class Job:
             return f"the trajectory it is the twin of failed: {self.original.verdict['reason']}"
         return self.minimum.failure
 
+    @property
+    def open_ended(self) -> str:
+        """Stands for all that the trajectory depends on but its length."""
+        return self.fingerprint({name: value for name, value in self.settings.items() if name != "production"})
+
+    def fingerprint(self, settings: dict[str, Any]) -> str:
+        """Stands for all that the trajectory depends on; of the original of a twin, that is its start."""
+        start = []
+        if self.original is not None:
+            state = {"positions": self.original.positions[:1], "velocities": self.original.velocities[:1]}
+            start = [content_hash(state), self.original.parameters.get("halved"), self.original.verdict["passed"]]
+        parts = [settings, self.reference, self.replica, self.digest, start, source_hash(*SOURCES)]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
 
 def random_generator(seed: int, compound_id: str, replica: int, *more: int) -> np.random.Generator:
     """Random numbers that belong to this seed, compound and replica, whatever else is in the run."""
@@ -113,17 +138,27 @@ def random_generator(seed: int, compound_id: str, replica: int, *more: int) -> n
     return np.random.default_rng(np.random.SeedSequence([seed, name, replica, *more]))
 
 
-def _attempts(job: Job, folder: RestartFolder) -> Trajectory:
-    """The first attempt that passes, or the last one."""
-    restart = folder.load()
+def _earlier(job: Job, path: Path) -> Restart | None:
+    """Where a shorter trajectory has ended, if this one passes there."""
+    restart = read_end(path, job.open_ended)
+    return restart if restart and restart.values["done"] <= _plan(job, 0).total else None
+
+
+def _attempts(job: Job, folder: RestartFolder, earlier: Restart | None) -> tuple[Trajectory, End | None]:
+    """The first attempt that passes, or the last one; and where a longer one may go on.
+
+    That is after a first attempt that passed: a longer one may fail where a second one was good enough.
+    """
+    restart = folder.load() or earlier
     tried: list[str] = [] if restart is None else restart.values["tried"]
     most = 0 if job.original is not None else job.settings["retry"]["attempts"]
     while True:
         plan = _plan(job, len(tried))
-        frames, stopped = _attempt(job, plan, folder, restart, tried)
+        frames, stopped, point = _attempt(job, plan, folder, restart, tried)
         trajectory = _trajectory(job, plan, frames, stopped, tried)
         if trajectory.verdict["passed"] or len(tried) >= most:
-            return trajectory
+            passed_at_once = trajectory.verdict["passed"] and not tried
+            return trajectory, End(job.open_ended, point) if point and passed_at_once else None
         tried = [*tried, trajectory.verdict["reason"]]
         sys.stderr.write(f"simulate {job.minimum.id}/{job.replica}: {tried[-1]}; trying again\n")
         folder.clear()
@@ -138,12 +173,12 @@ def _plan(job: Job, attempt: int) -> Plan:
 
 def _attempt(
     job: Job, plan: Plan, folder: RestartFolder, restart: Restart | None, tried: list[str]
-) -> tuple[list[tuple[int, State]], str]:
-    """The frames, by step, and why the attempt stopped early, or ""."""
+) -> tuple[list[tuple[int, State]], str, Restart | None]:
+    """The frames, by step, why the attempt stopped early, or "", and where a longer one can go on if it did not."""
     try:
         run = _start(job, plan, len(tried))
     except EngineError as error:
-        return [], f"{error} (start)"
+        return [], f"{error} (start)", None
     if restart is not None:
         run.restore(restart)
     progress = Progress(f"simulate {job.minimum.id}/{job.replica}", plan.total, "steps", done=run.done)
@@ -153,9 +188,9 @@ def _attempt(
     except (EngineError, BrokenBondError) as error:
         step = progress.done + 1 - plan.equilibration
         phase = f"production step {step}" if step > 0 else f"equilibration step {progress.done + 1}"
-        return run.frames, f"{error} ({phase})"
+        return run.frames, f"{error} ({phase})", None
     progress.close(f"{plan.total * plan.timestep / 1000:.2f} ps")
-    return run.frames, ""
+    return run.frames, "", run.point(tried)
 
 
 def _start(job: Job, plan: Plan, attempt: int) -> Run:
@@ -223,13 +258,16 @@ def _arrays(frames: list[tuple[int, State]], masses: np.ndarray, timestep: float
     step = np.array([step for step, _ in frames], np.int64)
     states = [state for _, state in frames]
     shape = (len(frames), len(masses), 3)
-    kinetic = np.array([kinetic_energy(state.velocities, masses) for state in states])
+    # as stored, so that every figure follows from the file, and from the frames that a longer run takes from it
+    arrays = {
+        name: stored(name, np.array([getattr(state, name) for state in states]).reshape(shape))
+        for name in ("positions", "velocities", "forces")
+    }
+    kinetic = np.array([kinetic_energy(velocities, masses) for velocities in arrays["velocities"]])
     return {
         "step": step,
         "time": step * timestep,
-        "positions": np.array([state.positions for state in states]).reshape(shape),
-        "velocities": np.array([state.velocities for state in states]).reshape(shape),
-        "forces": np.array([state.forces for state in states]).reshape(shape),
+        **arrays,
         "potential_energy": np.array([state.energy for state in states]),
         "kinetic_energy": kinetic,
         "temperature": 2.0 * kinetic / (internal_degrees(len(masses)) * BOLTZMANN),
@@ -259,9 +297,3 @@ def _parameters(job: Job, plan: Plan, attempt: int) -> dict[str, Any]:
         "smiles": minimum.smiles,
         "structure": {"settings": minimum.settings, "software": minimum.software},
     }
-
-
-def _fingerprint(job: Job, inputs: list[Path]) -> str:
-    """Stands for all that the trajectory depends on."""
-    parts = [job.settings, job.reference, job.replica, [sha256(path) for path in inputs], source_hash(*SOURCES)]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

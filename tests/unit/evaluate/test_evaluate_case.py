@@ -35,7 +35,9 @@ def pairs(segment, start):
 def test_all_forecasters_are_asked_the_same():
     first, second = Recorder(), Recorder()
     scores = measured(swinging(), {"first": first, "second": second}, LONGER)
-    mine, other = (sorted((lags.shape, x.sum().item(), lags.sum().item()) for x, lags in one.asked) for one in (first, second))
+    mine, other = (
+        sorted((lags.shape, x.sum().item(), lags.sum().item()) for x, lags in one.asked) for one in (first, second)
+    )
     assert mine == other
     assert len(mine) > 2 * 10
     assert scores.lags.tolist() == [4.0, 40.0, 200.0]

@@ -35,7 +35,8 @@ def turned(data, matrix, shift):
         return replace(replica, positions=positions, velocities=(replica.velocities @ matrix).astype(np.float32))
 
     compounds = {
-        key: replace(one, replicas=tuple(turn(replica) for replica in one.replicas)) for key, one in data.compounds.items()
+        key: replace(one, replicas=tuple(turn(replica) for replica in one.replicas))
+        for key, one in data.compounds.items()
     }
     return Dataset(compounds, data.splits)
 
@@ -105,7 +106,9 @@ def test_a_rotated_copy_of_the_data_set_scores_the_same():
         "body": network("atom", **ATOM, frame="body"),
         "lab": network("atom", **ATOM, frame="lab"),
     }
-    scores, again = (measured(x, forecasters, LONGER, segments=x.splits["compound"].parts["test"][:1]) for x in (data, copy))
+    scores, again = (
+        measured(x, forecasters, LONGER, segments=x.splits["compound"].parts["test"][:1]) for x in (data, copy)
+    )
     assert "harmonic" in scores.forecasters
     for name in forecasters:
         same = [
@@ -155,6 +158,8 @@ def test_samples_and_movies_are_the_first_windows():
     assert scores.samples["oracle", "A"].shape == (2, 3, 5, 3)
     np.testing.assert_array_equal(scores.samples["oracle", "A"][0], run[frames])
     np.testing.assert_array_equal(scores.samples[REFERENCE, "A"], scores.samples["oracle", "A"])
-    np.testing.assert_array_equal(scores.movies["oracle", "A"], run[start[0] + (scores.axes["movie"] / INTERVAL).astype(int)])
+    np.testing.assert_array_equal(
+        scores.movies["oracle", "A"], run[start[0] + (scores.axes["movie"] / INTERVAL).astype(int)]
+    )
     assert scores.axes["movie"][:3].tolist() == [0.0, 16.0, 32.0]
     assert not measured(data, {"oracle": Oracle(data)}, SETTINGS | {"samples": 0}).samples

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from urllib.parse import unquote
 
@@ -13,6 +14,8 @@ import pytest
 from report_helpers import AXES, BASELINES, FACTORS, LAGS, WINDOWS, material, write_inputs
 
 from mdstride.formats.scores_file import read_scores_file
+from mdstride.published import Published
+from mdstride.report.assurance import literature
 from mdstride.report.findings import compound_table, slopes
 from mdstride.report.overlay import UNKNOWN, packed
 from mdstride.statistics import slope
@@ -62,12 +65,13 @@ def test_the_data_of_the_key_figure(built):
 
 
 def test_each_compound(built):
-    """S2T of each compound, and its skill against the baseline that is best on all of them (both have 7 / 3)."""
+    """S2T of each compound beside its best baseline, and the skill (both baselines have an S2T of 7 / 3)."""
     header, *body = rows(built[1], "Click a heading to sort")
     errors = {row[0]: numeric(row[header.index("S2T atom")]) for row in body}
     own = 100 * np.mean([0.5, 1.0, 1.5])
     for row, factor in zip(body, FACTORS.values(), strict=True):
         assert errors[row[0]] == pytest.approx(factor * own, rel=0.01)
+        assert numeric(row[header.index("S2T of its best baseline")]) == pytest.approx(factor * 700 / 3, rel=0.01)
         assert numeric(row[header.index("skill atom")]) == pytest.approx(1 - 1.0 / (7 / 3), abs=0.006)
         assert numeric(row[header.index("skill atom, 100 fs")]) == pytest.approx(0.5, abs=0.006)
     assert len(download(built[1], "compound-compounds.csv")) == 3 * len(FACTORS)
@@ -113,7 +117,7 @@ def test_energies_and_costs(built):
     assert set(found) == {("atom", "10"), ("rigid", "10")}
     assert float(found["atom", "10"]["energy_meV_per_atom"]) == pytest.approx((np.mean([2, 4]) + 13) / 2)
     assert found["atom", "10"]["values"] == "3"
-    assert rows(html, "Forecasts without an energy")[1:] == [["atom", "1 of 4", "did not converge"]]
+    assert rows(html, "Forecasts without an energy")[1:] == [["atom", "did not converge", "1 of 4"]]
     body = rows(html, "What it costs")[1:]
     assert body == [
         ["atom", "100", "100\u202f000", "500", "1 thread"],
@@ -154,9 +158,22 @@ def test_the_slope_is_told_for_a_tenth_of_similarity(tmp_path):
 
 
 def test_novelty_is_told_for_each_compound(tmp_path):
-    """Ethanol has an alcohol that no compound in training or validation has; acetamide is likest to glyoxal."""
+    """Ethanol has an alcohol and glyoxal an aldehyde, which no compound in training or validation has."""
     found = material(write_inputs(tmp_path))
     header, ethanol, glyoxal = rows(compound_table(found, found.outcomes[0]), "Click a heading to sort")
     assert "alcohol" in ethanol[header.index("new in it")]
     assert "aldehyde" in glyoxal[header.index("new in it")]
     assert found.outcomes[0].table.windows == WINDOWS
+
+
+def test_published_scores_stand_beside_ours(tmp_path):
+    """As printed, beside our error of that compound; for a fold beside that of all."""
+    found = material(write_inputs(tmp_path))
+    one = Published("md17", "E", "glyoxal", "S2S", "EGNO", "", "4.62", "1e-2 Å^2", "Xu et al.", "other data")
+    fold = replace(one, protocol="tg80", compound="", name="fold 1", metric="S2T")
+    outcome = replace(found.outcomes[0], published=[one, fold])
+    header, first, second = rows(literature(found, outcome), "Ours in 10⁻² Å²")
+    assert header == ["case", "metric", "atom, here", "published", "by", "source and note"]
+    assert first == ["compound E", "S2S", "300", "4.62", "EGNO", "Xu et al.; other data"]
+    assert second == ["fold 1", "S2T", "150", "4.62", "EGNO", "Xu et al.; other data"]
+    assert literature(found, found.outcomes[0]) == ""

@@ -77,14 +77,14 @@ class Killed(BaseException):
 def job(tmp_path, monkeypatch):
     write_structure(tmp_path / "structure.h5", WATER)
 
-    def run(engine=None, *, settings=LONG, name="a", save_every=0.0, twin_of=None):
+    def run(engine=None, *, settings=LONG, name="a", save_every=0.0, twin_of=None, previous=None):
         monkeypatch.setattr(run_module, "SAVE_EVERY", save_every)
         if engine is not None:
             monkeypatch.setattr(stage, "make_engine", lambda *arguments: engine)
         output = tmp_path / f"{name}.h5md"
         state = tmp_path / f"state-{name}"
         inputs = {"structure": tmp_path / "structure.h5", "replica": 0, "state": state, "twin_of": twin_of}
-        simulate_replica(settings, REFERENCE, **inputs, output=output)
+        simulate_replica(settings, REFERENCE, **inputs, output=output, previous=previous)
         assert not state.exists()
         return read_trajectory(output)
 
@@ -117,6 +117,35 @@ def test_kills_change_nothing(job, ensemble, thermostat):
     engine = Remembering()
     assert_equal(job(engine, settings=settings), whole)
     assert engine.calls < 1400  # of 1847: it did go on from where the last one was
+
+
+@pytest.mark.parametrize("ensemble", ["nve", "nvt"])
+def test_a_longer_trajectory_goes_on_where_the_shorter_ended(job, tmp_path, ensemble):
+    """The same bytes as one that started anew, at the cost of the steps since the last point."""
+    settings, previous = {**LONG, "ensemble": ensemble}, tmp_path / "kept/0.h5md"
+    job(Remembering(), settings={**settings, "production": 0.9}, name="short", previous=previous)
+    (tmp_path / "short.h5md").unlink()  # as the workflow does before it makes it again
+    engine = Remembering()
+    longer = job(engine, settings=settings, name="long", previous=previous)
+    whole = job(Remembering(), settings=settings, name="whole")
+    assert_equal(longer, whole)
+    assert (tmp_path / "long.h5md").read_bytes() == (tmp_path / "whole.h5md").read_bytes() == previous.read_bytes()
+    assert engine.calls < 1596 - 500 + 5
+
+
+def test_a_trajectory_of_other_settings_is_not_gone_on_from(job, tmp_path):
+    previous = tmp_path / "0.h5md"
+    job(Remembering(), settings={**LONG, "production": 0.9}, name="short", previous=previous)
+    engine = Remembering()
+    job(engine, settings={**LONG, "temperature": 350.0}, name="warm", previous=previous)
+    assert engine.calls > 1800
+
+
+def test_a_shorter_trajectory_starts_anew(job, tmp_path):
+    previous = tmp_path / "0.h5md"
+    job(Remembering(), name="long", previous=previous)
+    short = {**LONG, "production": 0.9}
+    assert_equal(job(Remembering(), settings=short, name="short", previous=previous), job(settings=short, name="again"))
 
 
 def test_the_test_sees_a_guess_that_is_carried_on(job, monkeypatch):

@@ -1,0 +1,312 @@
+"""ro-crate-metadata.json: RO-Crate 1.1 with the profiles Workflow RO-Crate 1.0 and Workflow Run Crate 0.5.
+
+https://w3id.org/ro/crate/1.1, https://w3id.org/ro/wfrun/workflow/0.5. The run of the workflow is one action, and so is
+each of its stages, which name the software that they recorded. JSON-LD is written by hand: it is a list of entities
+that refer to each other by "@id".
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+from mdstride import __version__
+from mdstride.crate.contents import Contents, Item
+from mdstride.crate.software import Versions
+from mdstride.errors import InputError
+from mdstride.layout import STAGES
+
+NAME = "ro-crate-metadata.json"
+SPECIFICATION = "https://w3id.org/ro/crate/1.1"
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
+    "https://w3id.org/ro/wfrun/workflow/0.5": ("Workflow Run Crate", "0.5"),
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
+}
+WORKFLOW_PROFILE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
+LANGUAGE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
+MAIN = "Snakefile"
+
+FORMATS = {
+    ".h5": "application/x-hdf5",
+    ".h5md": "application/x-hdf5",
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".gz": "application/gzip",
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".html": "text/html",
+    ".md": "text/markdown",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+    ".cff": "application/yaml",
+    ".toml": "application/toml",
+    ".py": "text/x-python",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".safetensors": "application/octet-stream",
+}
+"""Media types by suffix; anything else is plain text."""
+
+READS = {
+    "library": ("inputs",),
+    "screen": ("select/",),
+    "select": ("select/", "inputs"),
+    "relax": ("compounds.csv",),
+    "simulate": ("structures/",),
+    "twin": ("structures/", "trajectories/"),
+    "dataset": ("compounds.csv", "structures/", "trajectories/"),
+    "pretrain": ("dataset.h5",),
+    "baselines": ("dataset.h5",),
+    "evaluate": ("dataset.h5", "runs/"),
+    "energies": ("dataset.h5", "scores/"),
+    "report": ("compounds.csv", "rejections.csv", "space.csv", "trajectories.csv", "dataset.h5", "runs/", "scores/"),
+}
+"""What a stage is given, besides the configuration."""
+
+Entity = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A file as it went into the crate."""
+
+    item: Item
+    sha256: str
+    size: int
+
+
+def crate_metadata(
+    contents: Contents, packed: Iterable[Packed], software: Mapping[str, Versions], citation: Path
+) -> Entity:
+    """The whole document. `citation` is CITATION.cff: authors, licence and what to cite."""
+    cff = read_citation(citation)
+    licence = {"@id": f"https://spdx.org/licenses/{cff['license']}", "@type": "CreativeWork", "name": cff["license"]}
+    authors, cited = _authors(cff), _cited(cff["message"])
+    files = [_file(one) for one in packed]
+    folders = _folders(files)
+    actions = _actions(contents, software)
+    ends = actions[0]["endTime"]
+    root = {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": f"mdstride run {contents.name}",
+        "description": f"{cff['title']}. Compounds, reference trajectories, data set, trained models and scores of one "
+        f"run, with the workflow that made them. {cff['message']}",
+        "datePublished": ends,
+        "license": _to(licence),
+        "author": [_to(author) for author in authors],
+        "citation": [_to(work) for work in cited],
+        "conformsTo": [{"@id": profile} for profile in PROFILES],
+        "mainEntity": {"@id": MAIN},
+        "mentions": [_to(action) for action in actions],
+        "hasPart": [_to(one) for one in [*folders, *files] if _parent(one["@id"]) == "./"],
+    }
+    descriptor = {
+        "@id": NAME,
+        "@type": "CreativeWork",
+        "about": {"@id": "./"},
+        "conformsTo": [{"@id": SPECIFICATION}, {"@id": WORKFLOW_PROFILE}],
+    }
+    main = next(one for one in files if one["@id"] == MAIN)
+    main |= {
+        "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
+        "name": "mdstride",
+        "programmingLanguage": {"@id": LANGUAGE},
+        "license": _to(licence),
+        "author": [_to(author) for author in authors],
+        "version": cff["version"],
+    }
+    graph = [descriptor, root, *folders, *files, *actions, *_programs(software), licence, *authors, *cited]
+    graph += [_profile(*one) for one in PROFILES.items()] + [_language()]
+    # sha256 is a term of schema.org that came after the context of RO-Crate 1.1
+    return {"@context": [f"{SPECIFICATION}/context", {"sha256": "https://schema.org/sha256"}], "@graph": graph}
+
+
+def read_citation(path: Path) -> dict[str, Any]:
+    """CITATION.cff. Raises InputError where something is missing."""
+    try:
+        cff = yaml.safe_load(path.read_text(encoding="utf-8"))
+        missing = [key for key in ("title", "message", "version", "license", "authors") if not cff.get(key)]
+    except (yaml.YAMLError, AttributeError) as error:
+        raise InputError(f"{path}: not a citation file: {' '.join(str(error).split())}") from error
+    if missing:
+        raise InputError(f"{path}: no `{missing[0]}`, which a crate has to state; add it")
+    return dict(cff)
+
+
+def _to(entity: Entity) -> Entity:
+    return {"@id": entity["@id"]}
+
+
+def _moment(stamp: float) -> str:
+    return datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds")
+
+
+def _file(packed: Packed) -> Entity:
+    item = packed.item
+    entity: Entity = {
+        "@id": quote(item.path),
+        "@type": "File",
+        "name": item.path,
+        "contentSize": str(packed.size),
+        "encodingFormat": FORMATS.get(item.source.suffix, "text/plain"),
+        "sha256": packed.sha256,
+        "dateModified": _moment(item.source.stat().st_mtime),
+    }
+    return entity | ({"description": item.about} if item.about else {})
+
+
+def _parent(path: str) -> str:
+    """The folder that a file or folder ("x/y/") lies in, "./" for the crate itself."""
+    folder = PurePosixPath(path).parent.as_posix()
+    return "./" if folder == "." else f"{folder}/"
+
+
+def _folders(files: list[Entity]) -> list[Entity]:
+    """A Dataset for each folder, with what lies directly in it."""
+    parts: dict[str, list[str]] = {}
+    for one in files:
+        inner = one["@id"]
+        while (folder := _parent(inner)) != "./":
+            known = folder in parts
+            parts.setdefault(folder, []).append(inner)
+            if known:
+                break
+            inner = folder
+    return [
+        {"@id": folder, "@type": "Dataset", "name": folder, "hasPart": [{"@id": part} for part in inside]}
+        for folder, inside in sorted(parts.items())
+    ]
+
+
+def _actions(contents: Contents, software: Mapping[str, Versions]) -> list[Entity]:
+    """The run as a whole, and each of its stages."""
+    inputs = [quote(item.path) for item in contents.inputs]
+    stages = []
+    for stage in STAGES:
+        made = [item for item in contents.results if item.stage == stage]
+        if not made:
+            continue
+        given = [
+            name for part in READS[stage] for name in (inputs if part == "inputs" else [f"{contents.folder}/{part}"])
+        ]
+        stages.append(
+            {
+                "@id": f"#stage-{stage}",
+                "@type": "CreateAction",
+                "name": f"mdstride {stage}",
+                "instrument": [{"@id": _program(*one)} for one in sorted(software.get(stage) or {_own()})],
+                "object": [{"@id": name} for name in [quote(contents.plan), *given]],
+                "result": [{"@id": name} for name in _outcome(contents, made)],
+                "startTime": _moment(min(_begun(contents, item) for item in made)),
+                "endTime": _moment(max(item.source.stat().st_mtime for item in made)),
+                "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+            }
+        )
+    whole = {
+        "@id": "#run",
+        "@type": "CreateAction",
+        "name": f"Run {contents.name} of the workflow",
+        "instrument": {"@id": MAIN},
+        "object": [{"@id": name} for name in [quote(contents.plan), *inputs]],
+        "result": [{"@id": f"{contents.folder}/"}],
+        "startTime": min(stage["startTime"] for stage in stages),
+        "endTime": max(stage["endTime"] for stage in stages),
+        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+    }
+    return [whole, *stages]
+
+
+def _outcome(contents: Contents, made: list[Item]) -> list[str]:
+    """What a stage has made: files, or the folder of many."""
+    names = [item.path.removeprefix(f"{contents.folder}/") for item in made]
+    return [f"{contents.folder}/{name}" for name in dict.fromkeys(_top(name) for name in names)]
+
+
+def _top(name: str) -> str:
+    first, slash, _ = name.partition("/")
+    return first + slash
+
+
+def _begun(contents: Contents, item: Item) -> float:
+    """When the job behind a file was started, by the time that Snakemake measured; else when the file was written."""
+    stamp = item.source.stat().st_mtime
+    run = next(parent for parent in item.source.parents if (parent / "config").is_dir())
+    inside = item.source.relative_to(run).with_suffix("").as_posix()
+    stage, _, rest = inside.partition("/")
+    folder = {"structures": "relax", "trajectories": item.stage, "scores": "evaluate"}.get(stage, stage)
+    if item.stage == "pretrain":
+        folder, rest = "pretrain", PurePosixPath(rest).parent.as_posix()
+    try:
+        path = run / "benchmarks" / folder / f"{rest.removesuffix('.twin')}.tsv" if rest else None
+        with (path or run / "benchmarks" / f"{item.stage}.tsv").open(newline="", encoding="utf-8") as stream:
+            return stamp - max(float(row["s"]) for row in csv.DictReader(stream, delimiter="\t"))
+    except (FileNotFoundError, KeyError, ValueError):
+        return stamp
+
+
+def _own() -> tuple[str, str]:
+    return "mdstride", __version__
+
+
+def _program(name: str, version: str) -> str:
+    return f"#{quote(name)}-{quote(version)}"
+
+
+def _programs(software: Mapping[str, Versions]) -> list[Entity]:
+    """Every program in every version that was recorded."""
+    everything = sorted(set().union(*software.values()) | {_own()})
+    addresses = {"python": "https://www.python.org/", "mdstride": MAIN}
+    return [
+        {
+            "@id": _program(name, version),
+            "@type": "SoftwareApplication",
+            "name": name,
+            "softwareVersion": version,
+            "url": addresses.get(name, f"https://pypi.org/project/{quote(name)}/"),
+        }
+        for name, version in everything
+    ]
+
+
+def _authors(cff: Mapping[str, Any]) -> list[Entity]:
+    found = []
+    for number, author in enumerate(cff["authors"], 1):
+        person = "family-names" in author
+        name = " ".join(author[key] for key in ("given-names", "family-names") if key in author)
+        entity = {
+            "@id": author.get("orcid") or author.get("website") or f"#author-{number}",
+            "@type": "Person" if person else "Organization",
+            "name": name if person else author["name"],
+        }
+        found.append(entity)
+    return found
+
+
+def _cited(message: str) -> list[Entity]:
+    """The works whose DOI or arXiv number the message to those who cite names."""
+    links = [f"https://doi.org/{doi}" for doi in re.findall(r"\b(10\.\d{4,}/[^\s),;]+)", message)]
+    links += [f"https://arxiv.org/abs/{number}" for number in re.findall(r"\barXiv[: ](\d{4}\.\d{4,5})", message)]
+    return [{"@id": link, "@type": "ScholarlyArticle", "name": link} for link in links]
+
+
+def _profile(address: str, about: tuple[str, str]) -> Entity:
+    return {"@id": address, "@type": "CreativeWork", "name": about[0], "version": about[1]}
+
+
+def _language() -> Entity:
+    address = "https://snakemake.readthedocs.io"
+    return {
+        "@id": LANGUAGE,
+        "@type": "ComputerLanguage",
+        "name": "Snakemake",
+        "identifier": {"@id": address},
+        "url": {"@id": address},
+    }

@@ -1,0 +1,1 @@
+"""What a run has done, does and has still to do, read from its files alone."""

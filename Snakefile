@@ -17,6 +17,10 @@ pathvars:
     benchmarks=f"{OUT}/benchmarks",
 
 
+onstart:
+    claim()
+
+
 rule all:
     input:
         "<results>/report.html",

@@ -10,6 +10,7 @@ from mdstride.arguments import Settings, add_command, add_paths
 from mdstride.cli_compare import add_compare
 from mdstride.cli_dataset import add_dataset
 from mdstride.cli_forecast import add_energies, add_forecast
+from mdstride.cli_run import add_crate, add_reproduce, add_status
 from mdstride.errors import InputError
 
 DESCRIPTION = """\
@@ -33,6 +34,11 @@ Stages, in order, and what each writes:
 With a trained model:
   forecast   a molecule's future from its SMILES: extended XYZ or H5MD
   compare    models on the same held-out compounds, with tests of significance
+
+A run as a whole:
+  status     what is done, at work, failed and waiting
+  crate      pack a finished run for publication (RO-Crate)
+  reproduce  compare a published run with one that was made again
 
 Besides: dataset add, split, verify, info, card, export (any data set); export (trajectories as extended XYZ or
 ASE trajectory)
@@ -147,6 +153,10 @@ def _parser() -> argparse.ArgumentParser:
 
     add_forecast(stages)
     add_compare(stages)
+
+    add_status(stages)
+    add_crate(stages)
+    add_reproduce(stages)
 
     sub = add_command(stages, "export", _export, (), "Write trajectories as extended XYZ or as ASE's own format.")
     add_paths(sub, "source", text="trajectory (.h5md), or a folder of them, of which all that passed are written")

@@ -146,7 +146,8 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def _contradictions(config: Config) -> Iterator[str]:
     """What a schema cannot say: relations between values."""
-    for section, key in (("screen", "seed_similarity"), ("pretrain", "lags"), ("evaluate", "rollout")):
+    ranges = {"screen": ("seed_similarity",), "pretrain": ("lags",), "evaluate": ("rollout", "drawn")}
+    for section, key in ((section, key) for section, keys in ranges.items() for key in keys):
         low, high = config.get(section, {}).get(key) or (0, 1)
         if low >= high:
             yield f"{section}.{key}: the first value ({low}) must be below the second ({high})"
@@ -179,6 +180,7 @@ def _contradictions(config: Config) -> Iterator[str]:
             "pretrain.lags": config.get("pretrain", {}).get("lags", [0])[-1],
             "evaluate.lags": max(config.get("evaluate", {}).get("lags", [0])),
             "evaluate.rollout": (config.get("evaluate", {}).get("rollout") or [0])[-1],
+            "evaluate.drawn": (config.get("evaluate", {}).get("drawn") or [0])[-1],
         }
         for key, lag in longest.items():
             if lag >= length:

@@ -26,6 +26,9 @@ STAGES = (
 )
 """Rules of the workflow in the order in which they run."""
 
+CLAIM = ".workflow.lock"
+"""There while a workflow is at work in the folder of a run, and after one was killed."""
+
 
 @dataclass(frozen=True)
 class Job:

@@ -139,12 +139,13 @@ class Windows:
         generator: torch.Generator,
         *,
         reverse: bool = False,
+        compound: int | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Random windows by index, on the host: segment [B], start frame [B] and steps [B, P] in frames, for `gather`.
 
         A compound, then one of its segments, the longest lag log-uniform in `lags` (fs), the other P - 1 times equally
         spaced up to it, each by the same whole number of frames, and a start that leaves room. With `reverse`, half of
-        the windows run backwards.
+        the windows run backwards. All are of compound number `compound`, if it is given.
         """
         most = max(1, int(lags[1] / self.interval / times + 1e-9))
         if most * times >= self.shortest:
@@ -154,6 +155,8 @@ class Windows:
             return torch.rand(batch, generator=generator, dtype=torch.float64)
 
         picked = (uniform() * len(self.ids)).long()
+        if compound is not None:
+            picked = torch.full_like(picked, compound)
         first, last = self._edges[picked], self._edges[picked + 1]
         segment = self._order[first + (uniform() * (last - first)).long()]
         low, high = np.log(lags[0]), np.log(lags[1])

@@ -2,7 +2,7 @@
 # A real Slurm of one node on this machine, for tests. Needs root and Debian's packages, neither systemd nor cgroups nor
 # a database; a container will do.
 #   cluster.sh install     slurm-wlm and munge from Debian, without starting their services
-#   cluster.sh start DIR   start it; then `export SLURM_CONF=DIR/slurm.conf` leads the Slurm commands to it
+#   cluster.sh start DIR   start it; `export SLURM_CONF=DIR/slurm.conf PATH=DIR/bin:$PATH` leads Slurm's commands to it
 #   cluster.sh stop DIR    cancel its jobs and stop exactly what `start DIR` started
 # Everything lies below DIR (a short path: sockets allow 100 characters) and listens on free ports of 127.0.0.1;
 # /etc/slurm, /etc/munge and a Slurm that runs here already are left alone. Daemons end by themselves after LIFETIME.
@@ -38,7 +38,7 @@ SlurmdPort=${ports[1]}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$dir/munge.socket
+AuthInfo=socket=$dir/munge.socket,cred_expire=10
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -63,6 +63,9 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
     echo "NodeName=$host Name=gpu Type=fake File=/dev/null" >"$dir/gres.conf"
     touch "$dir/plugstack.conf"
+    # Snakemake's plugin drops SLURM_CONF before it calls srun in a job
+    printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$dir/slurm.conf" "$(command -v srun)" >"$dir/bin/srun"
+    chmod +x "$dir/bin/srun"
 }
 
 daemon() { # name, command...
@@ -79,7 +82,7 @@ start() {
     for name in slurmctld slurmd munged; do
         command -v $name >/dev/null || { echo "cluster.sh: $name is not installed; cluster.sh install" >&2; exit 1; }
     done
-    mkdir -p "$dir"/{state,spool}
+    mkdir -p "$dir"/{state,spool,bin}
     chmod 755 "$dir"
     configure
     (umask 077 && head -c 128 /dev/urandom >"$dir/munge.key")
@@ -104,7 +107,7 @@ start() {
 
 stop() {
     export SLURM_CONF=$dir/slurm.conf
-    timeout 5 scancel --partition=main 2>/dev/null || true
+    timeout 5 scancel --partition=main --quiet 2>/dev/null || true
     for _ in $(seq 30); do [ -z "$(timeout 5 squeue -h 2>/dev/null)" ] && break || sleep 0.5; done
     for name in slurmd slurmctld munged; do
         [ -e "$dir/$name.pid" ] || continue

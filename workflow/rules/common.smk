@@ -1,4 +1,5 @@
 # Shared by all stages: the checked configuration, and the list of compounds once it is known.
+import contextlib
 import csv
 import functools
 import hashlib
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from mdstride.config import SECTIONS, check, planned_splits
 from mdstride.errors import InputError
-from mdstride.formats.atomic import write_text
+from mdstride.formats.atomic import only_writer, write_text
 from mdstride.formats.provenance import source_hash
 from mdstride.select.sources import library_path
 from snakemake.exceptions import WorkflowError
@@ -51,6 +52,18 @@ def check_writable(folder):
 
 
 check_writable(Path(OUT).absolute())
+CLAIMED = contextlib.ExitStack()
+
+
+def claim():
+    """Keep a second workflow away from these results. Snakemake's own lock stays behind when it is killed; the kernel's
+    lock goes with the process (profiles set `nolock`)."""
+    try:
+        CLAIMED.enter_context(only_writer(Path(OUT, "workflow")))
+    except InputError:
+        raise WorkflowError(
+            f"{OUT}: another workflow is at work there; wait for its end, or set another `run`"
+        ) from None
 
 
 def sections(*names):
@@ -58,7 +71,9 @@ def sections(*names):
     change runs the job again, a change of any other part does not, and jobs under way keep what they started with."""
     text = json.dumps({name: config[name] for name in names}, indent=1, sort_keys=True)
     path = Path(OUT, "config", f"{names[0]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json")
-    if not path.exists():
+    if path.exists():
+        path.touch()  # the newest is the one in use, also after a change was taken back: `mdstride status` reads it
+    else:
         write_text(path, text)
     return str(path)  # Snakemake notices a change of text, not of a Path
 

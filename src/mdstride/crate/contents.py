@@ -22,6 +22,7 @@ WORKFLOW = (
     "config",
     "profiles",
     "envs",
+    "resources",
     "src",
     "pyproject.toml",
     "README.md",
@@ -71,6 +72,8 @@ class Item:
     """What it is; empty for files of the workflow."""
     stage: str = ""
     """That wrote it; empty where none did."""
+    benchmark: Path | None = None
+    """Where Snakemake has noted how long the job took."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Contents:
 
 
 def gather(run: Path, workflow: Path, *, logs: bool) -> Contents:
-    """Find the files. Raises InputError for a run that is not finished, and where the workflow or an input is missing."""
+    """Find the files. Raises InputError for an unfinished run, and where the workflow or an input is missing."""
     settings, plan = read_settings(run)
     _check_finished(run, settings)
     for name in NEEDED:
@@ -135,6 +138,8 @@ def _check_finished(run: Path, settings: dict[str, Any]) -> None:
 
 
 def _results(run: Path, folder: str, settings: dict[str, Any], *, logs: bool) -> Iterator[Item]:
+    jobs = [job for some in planned_jobs(settings, read_ids(run)).values() for job in some or ()]
+    benchmarks = {job.output: run / job.benchmark for job in jobs if (run / job.benchmark).is_file()}
     for path in _below(run):
         inside = path.relative_to(run).as_posix()
         top = inside.partition("/")[0]
@@ -142,8 +147,8 @@ def _results(run: Path, folder: str, settings: dict[str, Any], *, logs: bool) ->
             if logs and top != "state":
                 yield Item(path, f"{folder}/{inside}", "Output of a job" if top == "logs" else "Cost of a job")
         elif top != "config" or _current(path, settings):
-            about = next(((stage, what) for pattern, stage, what in RESULTS if fnmatch(inside, pattern)), ("", ""))
-            yield Item(path, f"{folder}/{inside}", about[1], about[0])
+            stage, what = next(((one[1], one[2]) for one in RESULTS if fnmatch(inside, one[0])), ("", ""))
+            yield Item(path, f"{folder}/{inside}", what, stage, benchmarks.get(inside))
 
 
 def _current(path: Path, settings: dict[str, Any]) -> bool:

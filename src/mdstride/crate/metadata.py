@@ -5,22 +5,19 @@ each of its stages, which name the software that they recorded. JSON-LD is writt
 that refer to each other by "@id".
 """
 
-import csv
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
 import yaml
 
-from mdstride import __version__
+from mdstride.crate.actions import MAIN, Entity, actions, moment, programs, refer
 from mdstride.crate.contents import Contents, Item
 from mdstride.crate.software import Versions
 from mdstride.errors import InputError
-from mdstride.layout import STAGES
 
 NAME = "ro-crate-metadata.json"
 SPECIFICATION = "https://w3id.org/ro/crate/1.1"
@@ -31,7 +28,6 @@ PROFILES = {
 }
 WORKFLOW_PROFILE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
 LANGUAGE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
-MAIN = "Snakefile"
 
 FORMATS = {
     ".h5": "application/x-hdf5",
@@ -54,24 +50,6 @@ FORMATS = {
 }
 """Media types by suffix; anything else is plain text."""
 
-READS = {
-    "library": ("inputs",),
-    "screen": ("select/",),
-    "select": ("select/", "inputs"),
-    "relax": ("compounds.csv",),
-    "simulate": ("structures/",),
-    "twin": ("structures/", "trajectories/"),
-    "dataset": ("compounds.csv", "structures/", "trajectories/"),
-    "pretrain": ("dataset.h5",),
-    "baselines": ("dataset.h5",),
-    "evaluate": ("dataset.h5", "runs/"),
-    "energies": ("dataset.h5", "scores/"),
-    "report": ("compounds.csv", "rejections.csv", "space.csv", "trajectories.csv", "dataset.h5", "runs/", "scores/"),
-}
-"""What a stage is given, besides the configuration."""
-
-Entity = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Packed:
@@ -91,39 +69,38 @@ def crate_metadata(
     authors, cited = _authors(cff), _cited(cff["message"])
     files = [_file(one) for one in packed]
     folders = _folders(files)
-    actions = _actions(contents, software)
-    ends = actions[0]["endTime"]
+    done = actions(contents, software)
     root = {
         "@id": "./",
         "@type": "Dataset",
         "name": f"mdstride run {contents.name}",
         "description": f"{cff['title']}. Compounds, reference trajectories, data set, trained models and scores of one "
         f"run, with the workflow that made them. {cff['message']}",
-        "datePublished": ends,
-        "license": _to(licence),
-        "author": [_to(author) for author in authors],
-        "citation": [_to(work) for work in cited],
-        "conformsTo": [{"@id": profile} for profile in PROFILES],
-        "mainEntity": {"@id": MAIN},
-        "mentions": [_to(action) for action in actions],
-        "hasPart": [_to(one) for one in [*folders, *files] if _parent(one["@id"]) == "./"],
+        "datePublished": done[0]["endTime"],
+        "license": refer([licence["@id"]]),
+        "author": _refer(authors),
+        "citation": _refer(cited),
+        "conformsTo": refer(PROFILES),
+        "mainEntity": refer([MAIN]),
+        "mentions": _refer(done),
+        "hasPart": _refer(one for one in [*folders, *files] if _parent(one["@id"]) == "./"),
     }
     descriptor = {
         "@id": NAME,
         "@type": "CreativeWork",
-        "about": {"@id": "./"},
-        "conformsTo": [{"@id": SPECIFICATION}, {"@id": WORKFLOW_PROFILE}],
+        "about": refer(["./"]),
+        "conformsTo": refer([SPECIFICATION, WORKFLOW_PROFILE]),
     }
     main = next(one for one in files if one["@id"] == MAIN)
     main |= {
         "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
         "name": "mdstride",
-        "programmingLanguage": {"@id": LANGUAGE},
-        "license": _to(licence),
-        "author": [_to(author) for author in authors],
+        "programmingLanguage": refer([LANGUAGE]),
+        "license": refer([licence["@id"]]),
+        "author": _refer(authors),
         "version": cff["version"],
     }
-    graph = [descriptor, root, *folders, *files, *actions, *_programs(software), licence, *authors, *cited]
+    graph = [descriptor, root, *folders, *files, *done, *programs(software), licence, *authors, *cited]
     graph += [_profile(*one) for one in PROFILES.items()] + [_language()]
     # sha256 is a term of schema.org that came after the context of RO-Crate 1.1
     return {"@context": [f"{SPECIFICATION}/context", {"sha256": "https://schema.org/sha256"}], "@graph": graph}
@@ -141,12 +118,8 @@ def read_citation(path: Path) -> dict[str, Any]:
     return dict(cff)
 
 
-def _to(entity: Entity) -> Entity:
-    return {"@id": entity["@id"]}
-
-
-def _moment(stamp: float) -> str:
-    return datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds")
+def _refer(entities: Iterable[Entity]) -> Entity | list[Entity]:
+    return refer(entity["@id"] for entity in entities)
 
 
 def _file(packed: Packed) -> Entity:
@@ -158,7 +131,7 @@ def _file(packed: Packed) -> Entity:
         "contentSize": str(packed.size),
         "encodingFormat": FORMATS.get(item.source.suffix, "text/plain"),
         "sha256": packed.sha256,
-        "dateModified": _moment(item.source.stat().st_mtime),
+        "dateModified": moment(item.source.stat().st_mtime),
     }
     return entity | ({"description": item.about} if item.about else {})
 
@@ -181,98 +154,8 @@ def _folders(files: list[Entity]) -> list[Entity]:
                 break
             inner = folder
     return [
-        {"@id": folder, "@type": "Dataset", "name": folder, "hasPart": [{"@id": part} for part in inside]}
+        {"@id": folder, "@type": "Dataset", "name": folder, "hasPart": refer(inside)}
         for folder, inside in sorted(parts.items())
-    ]
-
-
-def _actions(contents: Contents, software: Mapping[str, Versions]) -> list[Entity]:
-    """The run as a whole, and each of its stages."""
-    inputs = [quote(item.path) for item in contents.inputs]
-    stages = []
-    for stage in STAGES:
-        made = [item for item in contents.results if item.stage == stage]
-        if not made:
-            continue
-        given = [
-            name for part in READS[stage] for name in (inputs if part == "inputs" else [f"{contents.folder}/{part}"])
-        ]
-        stages.append(
-            {
-                "@id": f"#stage-{stage}",
-                "@type": "CreateAction",
-                "name": f"mdstride {stage}",
-                "instrument": [{"@id": _program(*one)} for one in sorted(software.get(stage) or {_own()})],
-                "object": [{"@id": name} for name in [quote(contents.plan), *given]],
-                "result": [{"@id": name} for name in _outcome(contents, made)],
-                "startTime": _moment(min(_begun(contents, item) for item in made)),
-                "endTime": _moment(max(item.source.stat().st_mtime for item in made)),
-                "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
-            }
-        )
-    whole = {
-        "@id": "#run",
-        "@type": "CreateAction",
-        "name": f"Run {contents.name} of the workflow",
-        "instrument": {"@id": MAIN},
-        "object": [{"@id": name} for name in [quote(contents.plan), *inputs]],
-        "result": [{"@id": f"{contents.folder}/"}],
-        "startTime": min(stage["startTime"] for stage in stages),
-        "endTime": max(stage["endTime"] for stage in stages),
-        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
-    }
-    return [whole, *stages]
-
-
-def _outcome(contents: Contents, made: list[Item]) -> list[str]:
-    """What a stage has made: files, or the folder of many."""
-    names = [item.path.removeprefix(f"{contents.folder}/") for item in made]
-    return [f"{contents.folder}/{name}" for name in dict.fromkeys(_top(name) for name in names)]
-
-
-def _top(name: str) -> str:
-    first, slash, _ = name.partition("/")
-    return first + slash
-
-
-def _begun(contents: Contents, item: Item) -> float:
-    """When the job behind a file was started, by the time that Snakemake measured; else when the file was written."""
-    stamp = item.source.stat().st_mtime
-    run = next(parent for parent in item.source.parents if (parent / "config").is_dir())
-    inside = item.source.relative_to(run).with_suffix("").as_posix()
-    stage, _, rest = inside.partition("/")
-    folder = {"structures": "relax", "trajectories": item.stage, "scores": "evaluate"}.get(stage, stage)
-    if item.stage == "pretrain":
-        folder, rest = "pretrain", PurePosixPath(rest).parent.as_posix()
-    try:
-        path = run / "benchmarks" / folder / f"{rest.removesuffix('.twin')}.tsv" if rest else None
-        with (path or run / "benchmarks" / f"{item.stage}.tsv").open(newline="", encoding="utf-8") as stream:
-            return stamp - max(float(row["s"]) for row in csv.DictReader(stream, delimiter="\t"))
-    except (FileNotFoundError, KeyError, ValueError):
-        return stamp
-
-
-def _own() -> tuple[str, str]:
-    return "mdstride", __version__
-
-
-def _program(name: str, version: str) -> str:
-    return f"#{quote(name)}-{quote(version)}"
-
-
-def _programs(software: Mapping[str, Versions]) -> list[Entity]:
-    """Every program in every version that was recorded."""
-    everything = sorted(set().union(*software.values()) | {_own()})
-    addresses = {"python": "https://www.python.org/", "mdstride": MAIN}
-    return [
-        {
-            "@id": _program(name, version),
-            "@type": "SoftwareApplication",
-            "name": name,
-            "softwareVersion": version,
-            "url": addresses.get(name, f"https://pypi.org/project/{quote(name)}/"),
-        }
-        for name, version in everything
     ]
 
 
@@ -307,6 +190,6 @@ def _language() -> Entity:
         "@id": LANGUAGE,
         "@type": "ComputerLanguage",
         "name": "Snakemake",
-        "identifier": {"@id": address},
-        "url": {"@id": address},
+        "identifier": address,
+        "url": address,
     }

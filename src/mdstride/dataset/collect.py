@@ -119,6 +119,7 @@ class Collected:
             multiplicity=self.structure.multiplicity,
             frequencies=self.structure.frequencies,
             modes=self.structure.modes,
+            minima=self.structure.minima,
             twins=tuple(replica for twin, replica in read if twin),
         )
 

@@ -29,9 +29,16 @@ SHIFT = 5.0
 """Å: standard deviation, along each axis, of random translations."""
 
 
+DRAWN_TIMES = 8
+"""Forecast times of a window whose longest lag is drawn, as in all of the literature."""
+
+
 @dataclass(frozen=True)
 class Ask:
-    """Initial states of B windows of one compound, and the true positions [B, P, N, 3] Å at `lags` [P] fs."""
+    """Initial states of B windows of one compound, and the true positions [B, P, N, 3] Å at `lags` [P] fs.
+
+    Lags that each window has of its own are [B, P].
+    """
 
     state: State
     lags: torch.Tensor
@@ -112,14 +119,18 @@ class Case:
     """Of all W windows, at random, about their own centres of mass."""
     closer: Ask
     """The first of the windows, at the same lags."""
+    drawn: Ask | None
+    """Windows with lags of their own, as in training: as many as `main` has."""
     spectrum: Ask | None
-    """The same at equally spaced lags."""
+    """The same as `closer` at equally spaced lags."""
     rollout: Ask | None
     """Windows with room for the roll-out, if there are any."""
     other: Ask | None
     """As many other windows as `main` has, if there are so many: how far two samples of the truth are apart."""
     other_spectrum: Ask | None
     """As many as `closer` has of those."""
+    samples: int
+    """Windows, the first ones, whose forecasts are kept."""
 
 
 def make_plan(data: Dataset, segments: Sequence[Segment], settings: dict[str, Any], device: str) -> Plan:
@@ -154,10 +165,12 @@ def make_case(plan: Plan, number: int) -> Case:
         main=main,
         motions=_motions(main.state, generator(seed, key, "motions")),
         closer=ask(slice(few), plan.steps),
+        drawn=_drawn(plan, number, count),
         spectrum=ask(slice(few), plan.spectrum) if len(plan.spectrum) else None,
         rollout=_rollout(plan, number, few),
         other=ask(slice(count, 2 * count), plan.steps) if twice else None,
         other_spectrum=ask(slice(count, count + few), plan.spectrum) if twice and len(plan.spectrum) else None,
+        samples=settings["samples"],
     )
 
 
@@ -167,6 +180,18 @@ def _motions(state: State, random: np.random.Generator) -> Motions:
     turns = torch.from_numpy(random_rotations(count, random)).to(like)
     moves = torch.from_numpy(SHIFT * random.normal(size=(count, 3))).to(like)
     return Motions(turns, centre - (centre[:, None] @ turns)[:, 0] + moves)
+
+
+def _drawn(plan: Plan, number: int, count: int) -> Ask | None:
+    """Equally spaced lags, the longest log-uniform in a range, as `Windows.choose` draws them for training."""
+    drawn, windows = plan.settings["drawn"], plan.windows
+    if drawn is None:
+        return None
+    random = generator(plan.settings["seed"], windows.ids[number], "drawn")
+    seeded = torch.Generator().manual_seed(int(random.integers(2**63)))
+    segment, start, steps = windows.choose(count, DRAWN_TIMES, tuple(drawn), seeded, compound=number)
+    state, targets = windows.gather(segment, start, steps)
+    return Ask(state, windows.lags(steps), targets)
 
 
 def _rollout(plan: Plan, number: int, count: int) -> Ask | None:

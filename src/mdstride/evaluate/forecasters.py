@@ -1,9 +1,10 @@
 """Who forecasts: the baselines of a compound, or one trained model."""
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from mdstride.errors import InputError
 from mdstride.formats.dataset import CompoundData, Dataset
@@ -11,10 +12,11 @@ from mdstride.formats.split import Split
 from mdstride.models.baselines import make_baselines
 from mdstride.models.harmonic import fit_damping
 from mdstride.models.registry import load, read_metadata
-from mdstride.models.state import Forecaster
+from mdstride.models.state import Forecaster, State
 from mdstride.models.within import fit_within
 
-HARMONIC = ("harmonic", "damped harmonic")
+WITHIN = ("mean", "linear")
+"""Baselines that are fitted to frames of the compound."""
 
 Forecasters = Callable[[CompoundData], Mapping[str, Forecaster]]
 """Gives the forecasters of a compound, by name."""
@@ -36,26 +38,42 @@ def trained(run: Path, data: Dataset, split: str, device: str) -> tuple[Forecast
     return lambda _: model, about
 
 
-def baselines(data: Dataset, split: Split, lags: list[float]) -> Forecasters:
-    """The baselines of a compound: the zero-shot ones, and mean and linear where frames of it are trained on.
+def baselines(data: Dataset, split: Split, lags: list[float]) -> tuple[Forecasters, list[str]]:
+    """The baselines of a compound, and notes on those that are left out. `lags` in fs, whole frames.
 
-    Harmonic and damped harmonic only if every tested compound has normal modes, which imported ones lack: else
-    forecasters would be compared on different compounds. `lags` in fs, whole frames.
+    The zero-shot ones, and mean and linear where frames of the compound are trained on. Harmonic and damped harmonic
+    only if every tested compound has normal modes, which imported ones lack: else forecasters would be compared on
+    different compounds.
     """
-    damping = None
-    if all(data.compounds[key].modes is not None for key in split.ids("test")):
-        damping = fit_damping(data, split.parts["train"], lags)
+    able, damping, notes = all(data.compounds[key].modes is not None for key in split.ids("test")), None, []
+    if not able:
+        notes.append("no harmonic baseline, since not every tested compound has normal modes")
     else:
-        sys.stderr.write("evaluate: no harmonic baseline, since not every tested compound has normal modes\n")
+        try:
+            damping = fit_damping(data, split.parts["train"], lags)
+        except InputError as error:
+            notes.append(f"no damped harmonic baseline: {error}")
 
     def of(compound: CompoundData) -> dict[str, Forecaster]:
-        names = HARMONIC if damping is None else ()
-        found = {name: one for name, one in make_baselines(compound, damping).items() if name not in names}
+        found = make_baselines(compound, damping)
+        if not able:
+            found.pop("harmonic", None)
         if split.unit == "frames":
-            own = {
-                part: [s for s in split.parts[part] if s.compound == compound.id] for part in ("train", "validation")
-            }
-            found |= fit_within(data, compound.id, own["train"], own["validation"], lags)
+            try:
+                found |= fit_within(data, compound.id, split.parts["train"], split.parts["validation"], lags)
+            except InputError as error:
+                found |= dict.fromkeys(WITHIN, Unable(str(error)))
         return found
 
-    return of
+    return of, notes
+
+
+class Unable:
+    """Stands for a forecaster that could not be made, so that each of its forecasts is recorded as failed."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def forecast(self, state: State, lags: torch.Tensor) -> torch.Tensor:
+        """Raises InputError with the reason."""
+        raise InputError(self._reason)

@@ -1,7 +1,5 @@
 """Forecasts in batches of a size that suits the forecaster and the processor."""
 
-from dataclasses import fields
-
 import torch
 from torch import nn
 
@@ -15,15 +13,19 @@ OTHERWISE = 500000
 
 
 def forecast(forecaster: Forecaster, state: State, lags: torch.Tensor) -> torch.Tensor:
-    """Positions [B, P, N, 3] Å of all B windows of one compound at the same `lags` [P] fs."""
+    """Positions [B, P, N, 3] Å of B windows of one compound at `lags` [P] or [B, P] fs."""
+    count, atoms = state.mask.shape
     small = isinstance(forecaster, nn.Module) and lags.device.type == "cpu"
-    batch = max(1, (NETWORK if small else OTHERWISE) // (len(lags) * state.mask.shape[1]))
+    batch = max(1, (NETWORK if small else OTHERWISE) // (lags.shape[-1] * atoms))
+    lags = lags.expand(count, -1)
+    rows = torch.arange(count, device=lags.device).split(batch)
     with torch.inference_mode():
-        return torch.cat([forecaster.forecast(part, lags.expand(len(part.mask), -1)) for part in split(state, batch)])
+        return torch.cat([forecaster.forecast(state.select(k, atoms, state.most_heavy), lags[k]) for k in rows])
 
 
-def split(state: State, batch: int) -> list[State]:
-    """The windows in groups of `batch`."""
-    arrays = {one.name: getattr(state, one.name).split(batch) for one in fields(State)[:-1]}
-    groups = range(len(arrays["mask"]))
-    return [State(**{name: parts[k] for name, parts in arrays.items()}, most_heavy=state.most_heavy) for k in groups]
+def forecast_alone(forecaster: Forecaster, state: State, lags: torch.Tensor) -> torch.Tensor:
+    """The same, [B, P, N, 3], each of `lags` [P] asked for alone: as P windows with one lag each, which is faster."""
+    count, atoms = state.mask.shape
+    copies = state.select(torch.arange(count, device=lags.device).repeat(len(lags)), atoms, state.most_heavy)
+    found = forecast(forecaster, copies, lags.repeat_interleave(count)[:, None])
+    return found.view(len(lags), count, atoms, 3).transpose(0, 1)

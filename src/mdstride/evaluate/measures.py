@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mdstride.evaluate.case import Ask, Case
-from mdstride.evaluate.forecasting import forecast
+from mdstride.evaluate.forecasting import forecast, forecast_alone
 from mdstride.evaluate.geometry import topology
 from mdstride.evaluate.metrics import mean_square_error, superposed_square_error
 from mdstride.evaluate.rollout import roll_out
@@ -18,7 +18,10 @@ from mdstride.evaluate.spectra import spectrum_overlap, velocity_autocorrelation
 from mdstride.models.state import Forecaster
 
 SAMPLES, MOVIE = "samples", "movie"
-"""Positions to keep: [W, P, N, 3] of all windows at the lags, [K, N, 3] of the first at the lags of the spectrum."""
+"""Positions to keep: [S, P, N, 3] of the first windows at the lags, [K, N, 3] of the first one as a movie."""
+
+EVERY = 2
+"""Positions of a spectrum that make one picture of a movie."""
 
 Values = dict[str, np.ndarray]
 
@@ -40,15 +43,14 @@ def accuracy(forecaster: Forecaster, case: Case) -> Values:
         "equivariance": _numpy(change.mean().sqrt()),
         **shares_valid(positions, about),
         **divergences(positions, targets, about),
-        SAMPLES: _numpy(found),
+        SAMPLES: _numpy(found[: case.samples].clone()),
     }
 
 
 def lag_by_lag(forecaster: Forecaster, case: Case) -> Values:
     """Errors with the lags as given, and with each alone."""
     ask = case.closer
-    asked = forecast(forecaster, ask.state, ask.lags)
-    alone = torch.cat([forecast(forecaster, ask.state, lag[None]) for lag in ask.lags], dim=1)
+    asked, alone = (ways(forecaster, ask.state, ask.lags) for ways in (forecast, forecast_alone))
     return {"asked": _mean_error(asked, ask), "alone": _mean_error(alone, ask)}
 
 
@@ -57,6 +59,15 @@ def more_lags(forecaster: Forecaster, case: Case) -> Values:
     ask = case.closer
     lags = torch.cat([ask.lags, (ask.lags[1:] * ask.lags[:-1]).sqrt()]).sort().values
     return {"finer": _mean_error(forecast(forecaster, ask.state, lags)[:, ::2], ask)}
+
+
+def drawn(forecaster: Forecaster, case: Case) -> Values:
+    """Error at lags that are drawn for each window."""
+    ask = case.drawn
+    if ask is None:
+        return {}
+    errors = mean_square_error(forecast(forecaster, ask.state, ask.lags), ask.targets, ask.state)
+    return {"drawn": _numpy(errors.mean())}
 
 
 def motion(forecaster: Forecaster, case: Case) -> Values:
@@ -81,14 +92,22 @@ def fed_back(forecaster: Forecaster, case: Case) -> Values:
     return {name: _mean_error(x, ask) for name, x in forecasts.items()}
 
 
-PARTS: tuple[Callable[[Forecaster, Case], Values], ...] = (accuracy, lag_by_lag, more_lags, motion, fed_back)
+PARTS: dict[str, Callable[[Forecaster, Case], Values]] = {
+    "mse": accuracy,
+    "alone": lag_by_lag,
+    "finer": more_lags,
+    "drawn": drawn,
+    "spectrum": motion,
+    "rollout": fed_back,
+}
+"""By the metric that names what is missing when one fails."""
 
 
 def truth(case: Case) -> Values:
     """What can be said of the reference itself: how far it is from another sample of itself bounds all divergences."""
     ask, about = case.main, topology(case.compound, heavy=True)
     targets = _double(ask.targets)
-    values = shares_valid(targets, about) | {SAMPLES: _numpy(ask.targets)}
+    values = shares_valid(targets, about) | {SAMPLES: _numpy(ask.targets[: case.samples].clone())}
     if case.other is not None:
         values |= divergences(_double(case.other.targets), targets, about)
     if case.spectrum is not None:
@@ -105,7 +124,7 @@ def vibrations(positions: torch.Tensor, ask: Ask) -> Values:
     return {
         "spectrum": vibrational_spectrum(found, masses),
         "autocorrelation": velocity_autocorrelation(found, masses),
-        MOVIE: _numpy(torch.cat([ask.state.positions[:1], positions[0]])),
+        MOVIE: _numpy(torch.cat([ask.state.positions[:1], positions[0]])[::EVERY]),
     }
 
 

@@ -9,12 +9,10 @@ import torch
 
 from mdstride.errors import InputError
 from mdstride.evaluate.case import Case, Plan
-from mdstride.evaluate.measures import MOVIE, SAMPLES, Values
+from mdstride.evaluate.measures import EVERY, MOVIE, SAMPLES, Values
 from mdstride.evaluate.spectra import wavenumbers
 from mdstride.formats.scores_file import METRICS, Scores
-
-EVERY = 2
-"""Positions of a spectrum that make one picture of a movie."""
+from mdstride.models.within import NotFittedError
 
 
 class Sheet:
@@ -28,16 +26,18 @@ class Sheet:
         self.movies: dict[tuple[str, str], np.ndarray] = {}
         self.failures: list[dict[str, Any]] = []
 
-    def add(self, name: str, part: Callable[[], Values]) -> None:
-        """What `part` gives of forecaster `name`. What it cannot do is a failure of that forecaster alone."""
+    def add(self, name: str, what: str, part: Callable[[], Values]) -> None:
+        """What `part` gives of forecaster `name`, `what` and more. What it cannot do is a failure of that one alone."""
         try:
             values = part()
+        except NotFittedError:  # defined at the lags of the evaluation alone: no failure
+            return
         except (InputError, torch.linalg.LinAlgError) as error:
-            self._fail(name, len(self.windows[0]), " ".join(str(error).split()))
+            self._fail(name, len(self.windows[0]), f"no {what}: {' '.join(str(error).split())}")
             return
         for kind, kept in ((SAMPLES, self.samples), (MOVIE, self.movies)):
-            if kind in values:
-                kept[name, self._key] = values.pop(kind)
+            if kind in values and len(positions := values.pop(kind)):
+                kept[name, self._key] = positions
         broken = {metric: ~np.isfinite(value) for metric, value in values.items()}
         for metric, value in values.items():
             self.values[name, self._key, metric] = np.where(broken[metric], np.nan, value)
@@ -58,15 +58,15 @@ def bind(plan: Plan, about: dict[str, Any]) -> Scores:
         axes["movie"] = np.concatenate([[0.0], times])[::EVERY]
         axes["spectrum"] = wavenumbers(len(times), times[0])
         axes["autocorrelation"] = times[:-1] - times[0]
-    return Scores(about | {"failures": [], "notes": []}, plan.times(plan.steps), {}, {}, axes)
+    return Scores(about | {"failures": []}, plan.times(plan.steps), {}, {}, axes)
 
 
-def enter(scores: Scores, key: str, sheet: Sheet, samples: int) -> None:
-    """Add compound `key`, with geometries of the first windows, and say on standard error what failed."""
+def enter(scores: Scores, key: str, sheet: Sheet) -> None:
+    """Add compound `key`, and say on standard error what failed."""
     scores.windows[key] = sheet.windows
     scores.values.update(sheet.values)
-    scores.samples.update({where: kept[:samples] for where, kept in sheet.samples.items() if samples})
-    scores.movies.update({where: kept[::EVERY] for where, kept in sheet.movies.items()})
+    scores.samples.update(sheet.samples)
+    scores.movies.update(sheet.movies)
     scores.about["failures"].extend(sheet.failures)
     for one in sheet.failures:
         sys.stderr.write("evaluate: {forecaster}, {compound}, {windows} windows: {reason}\n".format(**one))

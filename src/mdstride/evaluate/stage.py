@@ -40,13 +40,16 @@ def evaluate(settings: dict[str, Any], *, dataset: Path, split: str, run: Path |
     device = "cuda" if torch.cuda.is_available() else "cpu"
     about: dict[str, Any] = {"split": split, "dataset": data.hash(), "settings": settings}
     about |= {"model": "baselines", "seed": None, "software": software("torch", "numpy", "h5py", "safetensors")}
+    notes: list[str] = []
     if run is not None:
         known, metadata = trained(run, data, split, device)
         about |= {key: metadata[key] for key in ("model", "seed")}
     plan = make_plan(data, parts["test"], settings, device)
     with single_threaded() as cores:
         if run is None:
-            known = baselines(data, data.splits[split], plan.times(plan.steps).tolist())
+            known, notes = baselines(data, data.splits[split], plan.times(plan.steps).tolist())
+        about["notes"] = notes + plan.notes()
+        sys.stderr.writelines(f"evaluate: {note}\n" for note in about["notes"])
         at_once = cores if device == "cpu" else 1
         write_scores(output, measure(plan, known, about, reference=run is None, at_once=at_once))
 
@@ -57,13 +60,10 @@ def measure(plan: Plan, known: Forecasters, about: dict[str, Any], *, reference:
     With `reference`, about the truth and the floor too.
     """
     scores, keys = bind(plan, about), plan.windows.ids
-    for note in plan.notes():
-        scores.about["notes"].append(note)
-        sys.stderr.write(f"evaluate: {note}\n")
     progress = Progress("evaluate", len(keys), "compounds")
     work = partial(_one, plan, known, reference)
     for key, sheet in zip(keys, side_by_side(work, range(len(keys)), at_once), strict=True):
-        enter(scores, key, sheet, plan.settings["samples"])
+        enter(scores, key, sheet)
         progress.update()
     progress.close()
     return scores
@@ -74,12 +74,12 @@ def _one(plan: Plan, known: Forecasters, reference: bool, number: int) -> Sheet:
     case = make_case(plan, number)
     sheet = Sheet(case)
     if reference:
-        sheet.add(REFERENCE, partial(truth, case))
+        sheet.add(REFERENCE, "valid", partial(truth, case))
         if case.compound.twins:
-            sheet.add(FLOOR, partial(_floor, case, plan.times(plan.steps)))
+            sheet.add(FLOOR, "floor", partial(_floor, case, plan.times(plan.steps)))
     for name, forecaster in known(case.compound).items():
-        for part in PARTS:
-            sheet.add(name, partial(part, forecaster, case))
+        for what, part in PARTS.items():
+            sheet.add(name, what, partial(part, forecaster, case))
     return sheet
 
 

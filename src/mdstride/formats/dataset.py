@@ -43,6 +43,20 @@ class Replica:
 
 
 @dataclass(frozen=True)
+class Minimum:
+    """A relaxed geometry of a compound with its normal modes."""
+
+    energy: float
+    """eV."""
+    positions: np.ndarray
+    """[N, 3] Å, float64."""
+    frequencies: np.ndarray
+    """[K] cm-1, imaginary ones negative."""
+    modes: np.ndarray
+    """[K, N, 3], as those of CompoundData."""
+
+
+@dataclass(frozen=True)
 class CompoundData:
     """One compound with its trajectories."""
 
@@ -64,6 +78,8 @@ class CompoundData:
     """[K] cm-1 of the relaxed geometry, imaginary ones negative."""
     modes: np.ndarray | None = None
     """[K, N, 3]: normal modes L, orthonormal; x = reference + q L / sqrt(m)."""
+    minima: tuple[Minimum, ...] = ()
+    """Minima besides `reference` that a trajectory can reach: the same isomer, the atoms labelled alike."""
     twins: tuple[Replica, ...] = ()
     """Trajectories from a start 1e-3 Å beside the replica of the same number: never trained on."""
     licence: str = ""
@@ -75,6 +91,8 @@ class CompoundData:
         arrays = {name: getattr(self, name) for name in ("atomic_numbers", "masses", "bonds", "reference")}
         arrays |= {name: getattr(self, name) for name in ("frequencies", "modes")}
         facts: dict[str, Any] = {"id": self.id, "charge": self.charge, "multiplicity": self.multiplicity}
+        for number, one in enumerate(self.minima, 1):
+            arrays |= {f"minima/{number}/{name}": np.asarray(value) for name, value in vars(one).items()}
         for kind, trajectories in (("replicas", self.replicas), ("twins", self.twins)):
             for replica in trajectories:
                 where = f"{kind}/{replica.number}"

@@ -1,7 +1,7 @@
 """dataset.h5 on disk: written one compound after the other, read in memory or out of core.
 
 /about, /splits, /trajectories (one row for each, a table for people), and /compounds/{id} with what is fixed (atomic
-numbers, masses, bonds, relaxed geometry, normal modes) and one group per trajectory with contiguous arrays [F, N, 3].
+numbers, masses, bonds, relaxed geometry, normal modes, further minima) and one group per trajectory with contiguous arrays [F, N, 3].
 A compound's group depends on that compound alone, so adding one copies the others as they are, compressed.
 Everything that a reader relies on has a checksum of its own; a digest of the whole file lies in front of it.
 Needs NumPy and h5py alone: training nodes have no chemistry installed.
@@ -20,11 +20,12 @@ import numpy as np
 from mdstride.errors import InputError
 from mdstride.formats import hdf5
 from mdstride.formats.dataset import LABELS, CompoundData, Dataset, Replica, dataset_hash
+from mdstride.formats.minima_file import read_minima, write_minima
 from mdstride.formats.split import Split, split_from_json, split_to_json
 
 KIND = "mdstride dataset"
-VERSION = "2"
-"""Of this file's layout; a reader refuses one it does not know."""
+VERSION = "3"
+"""Of this file's layout; a reader refuses one it does not know. 3: further minima."""
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -74,6 +75,7 @@ class DatasetWriter:
         group = self._compounds.create_group(compound.id)
         for name, unit in FIXED.items():
             _put(group, name, getattr(compound, name), unit)
+        write_minima(group, compound.minima)
         about = {name: getattr(compound, name) for name in ("charge", "multiplicity", "licence", "citation")}
         labels = {name: compound.labels.get(name, "") for name in LABELS}
         about |= {"labels": labels, "digest": compound.digest(), "made_from": made_from}
@@ -246,7 +248,8 @@ def _read_compound(key: str, group: h5py.Group, load: Callable[[h5py.Dataset], A
         for kind in ("replicas", "twins")
     }
     facts = {name: about[name] for name in ("labels", "charge", "multiplicity", "licence", "citation")}
-    return CompoundData(id=key, **facts, **arrays, **trajectories), about["digest"]
+    minima = read_minima(group, atoms)
+    return CompoundData(id=key, minima=minima, **facts, **arrays, **trajectories), about["digest"]
 
 
 def _read_replica(number: int, group: h5py.Group, atoms: int, load: Callable[[h5py.Dataset], Any]) -> Replica:

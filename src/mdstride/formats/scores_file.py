@@ -59,7 +59,8 @@ METRICS = {
     "asked": Metric("Å²", ("lag",), "mse over the windows that are looked at closer, with the lags as given"),
     "alone": Metric("Å²", ("lag",), "the same when each lag is asked for alone"),
     "finer": Metric("Å²", ("lag",), "the same when a further lag lies between every two"),
-    "equivariance": Metric("Å", (), "rms change of the forecast under 20 rotations and translations, turned back"),
+    "equivariance": Metric("Å", (), "rms change of the forecast under random rotations and translations, turned back"),
+    "drawn": Metric("Å²", (), "mse, mean over equally spaced times up to a lag that is drawn for each window"),
     "spectrum_overlap": Metric("", (), "share that the vibrational spectrum has in common with that of the reference"),
     "spectrum": Metric("", ("spectrum",), "share of the kinetic energy at each wavenumber (cm-1)"),
     "autocorrelation": Metric("", ("autocorrelation",), "velocity autocorrelation at each time (fs)"),
@@ -75,7 +76,8 @@ class Scores:
 
     about: dict[str, Any]
     """`model` (`baselines` for those) and `seed` (null for baselines), `split`, `dataset` (content hash), `settings`
-    (section evaluate), `software`, and `failures`: a list of {forecaster, compound, windows, reason}."""
+    (section evaluate), `software`, `failures`: a list of {forecaster, compound, windows, reason}, and `notes`: what
+    is left out for all forecasters, in words."""
     lags: np.ndarray
     """[P] fs, ascending."""
     windows: dict[str, tuple[np.ndarray, np.ndarray]]

@@ -1,4 +1,4 @@
-"""structures/{id}.h5: the minimum of one compound with its normal modes, or the reason why there is none."""
+"""structures/{id}.h5: the minima of one compound with their normal modes, or the reason why there is none."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,11 +9,13 @@ import numpy as np
 
 from mdstride.errors import InputError
 from mdstride.formats import hdf5
+from mdstride.formats.dataset import Minimum
+from mdstride.formats.minima_file import read_minima, write_minima
 
 KIND = "mdstride structure"
 
-VERSION = "2"
-"""Of this kind of file. 2: masses, frequencies and modes."""
+VERSION = "3"
+"""Of this kind of file. 2: masses, frequencies and modes. 3: further minima."""
 
 UNITS = {"energy": "eV", "positions": "Å", "masses": "amu", "frequencies": "cm-1", "modes": "1"}
 
@@ -48,6 +50,8 @@ class Structure:
     modes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3)))
     """[M, N, 3], dimensionless, orthonormal in mass-weighted coordinates: amplitude q of mode k displaces atom i by
     q modes[k, i] / sqrt(masses[i])."""
+    minima: tuple[Minimum, ...] = ()
+    """Other minima of the same isomer, ascending in energy; see CompoundData."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Level of theory, seeds, convergence: what it takes to make it again."""
     software: dict[str, str] = field(default_factory=dict)
@@ -65,6 +69,7 @@ def write_structure(path: Path | str, structure: Structure) -> None:
         hdf5.put(file, "bonds", structure.bonds, dtype=np.int64)
         for name, unit in UNITS.items():
             hdf5.put(file, name, getattr(structure, name), unit=unit, dtype=np.float64)
+        write_minima(file, structure.minima)
 
 
 def read_structure(path: Path | str) -> Structure:
@@ -75,6 +80,11 @@ def read_structure(path: Path | str) -> Structure:
         for name, unit in UNITS.items():
             if file[name].attrs.get("unit") != unit:
                 raise InputError(f"{path}: {name} must be in {unit}, not {file[name].attrs.get('unit')}; make it again")
+        numbers = file["atomic_numbers"][()]
+        try:
+            minima = read_minima(file, len(numbers))
+        except ValueError as error:
+            raise InputError(f"{path}: {error}; make it again") from error
         structure = Structure(
             id=str(file.attrs["id"]),
             smiles=str(file.attrs["smiles"]),
@@ -83,12 +93,13 @@ def read_structure(path: Path | str) -> Structure:
             charge=int(file.attrs["charge"]),
             multiplicity=int(file.attrs["multiplicity"]),
             energy=float(file["energy"][()]),
-            atomic_numbers=file["atomic_numbers"][()],
+            atomic_numbers=numbers,
             positions=file["positions"][()],
             bonds=file["bonds"][()],
             masses=file["masses"][()],
             frequencies=file["frequencies"][()],
             modes=file["modes"][()],
+            minima=minima,
             settings=json.loads(file.attrs["settings"]),
             software=json.loads(file.attrs["software"]),
         )
@@ -105,7 +116,7 @@ def _check_shapes(structure: Structure, path: Path | str) -> None:
         if array.shape != shape or not np.isfinite(array).all():
             raise InputError(f"{path}: {name} must have the shape {shape} and be finite; make it again")
     if structure.failure:
-        if atoms or modes:
+        if atoms or modes or structure.minima:
             raise InputError(
                 f"{path}: {modes} normal modes do not fit {atoms} atoms of a failed relaxation; make it again"
             )

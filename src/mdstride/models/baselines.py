@@ -9,13 +9,11 @@
 | damped harmonic | the same with vibrations that decay, by a time constant fitted on training molecules |
 """
 
-from collections.abc import Sequence
-
 import torch
 
 from mdstride.formats.dataset import CompoundData
 from mdstride.models.harmonic import Harmonic
-from mdstride.models.minima import Minima, Minimum
+from mdstride.models.minima import Minima
 from mdstride.models.state import Forecaster, State
 from mdstride.models.superposition import superpose
 
@@ -65,17 +63,14 @@ class Rigid:
 BASELINES: dict[str, Forecaster] = {"persistence": Persistence(), "ballistic": Ballistic(), "rigid": Rigid()}
 
 
-def make_baselines(
-    compound: CompoundData, damping: float | None = None, minima: Sequence[Minimum] = ()
-) -> dict[str, Forecaster]:
+def make_baselines(compound: CompoundData, damping: float | None = None) -> dict[str, Forecaster]:
     """All zero-shot baselines, for batches of this compound alone.
 
-    Without normal modes there is no `harmonic`; without `damping` (fs, see fit_damping) no `damped harmonic`. `minima`
-    are the known ones with their modes, by default the one of the data set.
+    Without normal modes there is no `harmonic`; without `damping` (fs, see fit_damping) no `damped harmonic`.
     """
-    known = Minima(compound, minima)
+    known = Minima(compound)
     baselines = BASELINES | {"rigid": Rigid(known)}
-    if all(one.modes is not None for one in known.minima):
+    if compound.modes is not None:
         baselines["harmonic"] = Harmonic(known)
         if damping is not None:
             baselines["damped harmonic"] = Harmonic(known, damping)

@@ -28,7 +28,7 @@ from mdstride.constants import LIGHT
 from mdstride.errors import InputError
 from mdstride.formats.dataset import CompoundData, Dataset
 from mdstride.formats.split import Segment
-from mdstride.models.minima import Minima, Minimum
+from mdstride.models.minima import Minima
 from mdstride.models.state import State
 from mdstride.models.superposition import eckart
 from mdstride.rigid import LINEAR
@@ -49,7 +49,10 @@ class Harmonic:
 
     def __init__(self, known: Minima, damping: float | None = None) -> None:
         self._known, self._damping = known, damping
-        self._bodies = [_Body(one, known.masses) for one in known.minima]
+        self._bodies = [
+            _Body(positions, *vibrations, known.masses)
+            for positions, vibrations in zip(known.positions, known.vibrations, strict=True)
+        ]
 
     def forecast(self, state: State, lags: torch.Tensor) -> torch.Tensor:
         """Positions [B, P, N, 3] Å at `lags` [B, P] fs of molecules of this compound."""
@@ -76,17 +79,19 @@ class Harmonic:
 class _Body:
     """A minimum along its principal axes."""
 
-    def __init__(self, minimum: Minimum, masses: torch.Tensor) -> None:
-        if minimum.frequencies is None or minimum.modes is None:
+    def __init__(
+        self, positions: torch.Tensor, frequencies: np.ndarray | None, modes: np.ndarray | None, masses: torch.Tensor
+    ) -> None:
+        if frequencies is None or modes is None:
             raise ValueError("a harmonic forecast needs the normal modes of every minimum")
-        positions, modes = (torch.from_numpy(np.array(x, np.float64)) for x in (minimum.positions, minimum.modes))
+        vectors = torch.from_numpy(np.array(modes, np.float64))
         self._masses = masses
         centred = positions - masses @ positions / masses.sum()
         moments, axes = torch.linalg.eigh(_inertia(centred, masses))
         axes[:, 2] *= torch.linalg.det(axes).sign()
-        self._positions, self._modes = centred @ axes, modes @ axes
+        self._positions, self._modes = centred @ axes, vectors @ axes
         self._inverse = torch.where(moments > LINEAR**2 * moments[-1], 1 / moments, 0.0)
-        self._angular = 2 * torch.pi * LIGHT * torch.from_numpy(np.abs(minimum.frequencies).astype(np.float64))
+        self._angular = 2 * torch.pi * LIGHT * torch.from_numpy(np.abs(frequencies).astype(np.float64))
 
     def move(self, x: torch.Tensor, v: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See Harmonic.parts, for molecules with the atoms of the minimum: x, v [B, N, 3], t [B, P]."""
@@ -117,24 +122,28 @@ def rotor(momentum: torch.Tensor, inverse: torch.Tensor, lags: torch.Tensor) -> 
     """How a free rigid body has turned: S [B, P, 3, 3] at `lags` [B, P] in fs, see the module.
 
     From its angular momentum [B, 3] (amu Å²/fs) and the inverses [3] of its moments of inertia, both along the
-    principal axes at t = 0. Runge-Kutta of fourth order for the quaternion of S, normalised after each step; the
-    angular momentum is an exact constant, as W comes from J and S.
+    principal axes at t = 0. Runge-Kutta of fourth order for the quaternion of S, normalised after each step, from one
+    lag to the next; the angular momentum is an exact constant, as W comes from J and S.
     """
-    fastest = (momentum.norm(dim=-1, keepdim=True) * inverse.max() * lags).abs().max()
-    count = max(1, int(torch.ceil(fastest / LARGEST_TURN)))
-    step = lags[..., None] / count
-    turn = momentum.new_tensor([1.0, 0.0, 0.0, 0.0]).expand(*lags.shape, 4)
+    fastest = momentum.norm(dim=-1) * inverse.max()
+    ends, order = lags.sort(dim=1)
+    turn, found = momentum.new_tensor([1.0, 0.0, 0.0, 0.0]).expand(len(lags), 4), []
 
     def rate(one: torch.Tensor) -> torch.Tensor:
-        return 0.5 * _product(one, _turned_back(one, momentum[:, None]) * inverse)
+        return 0.5 * _product(one, _turned_back(one, momentum) * inverse)
 
-    for _ in range(count):
-        k1 = rate(turn)
-        k2 = rate(turn + 0.5 * step * k1)
-        k3 = rate(turn + 0.5 * step * k2)
-        k4 = rate(turn + step * k3)
-        turn = torch.nn.functional.normalize(turn + step * (k1 + 2 * k2 + 2 * k3 + k4) / 6, dim=-1)
-    return _matrix(turn)
+    for span in ends.diff(dim=1, prepend=torch.zeros_like(ends[:, :1])).unbind(1):
+        count = max(1, int(torch.ceil((fastest * span).abs().max() / LARGEST_TURN)))
+        step = span[:, None] / count
+        for _ in range(count):
+            k1 = rate(turn)
+            k2 = rate(turn + 0.5 * step * k1)
+            k3 = rate(turn + 0.5 * step * k2)
+            k4 = rate(turn + step * k3)
+            turn = torch.nn.functional.normalize(turn + step * (k1 + 2 * k2 + 2 * k3 + k4) / 6, dim=-1)
+        found.append(turn)
+    rows = torch.arange(len(lags), device=lags.device)[:, None]
+    return _matrix(torch.stack(found, dim=1)[rows, order.argsort(dim=1)])
 
 
 def _product(quaternion: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:

@@ -29,15 +29,6 @@ Orders = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
-class Minimum:
-    """A relaxed geometry [N, 3] Å, its frequencies [K] cm-1 and normal modes [K, N, 3]; see CompoundData."""
-
-    positions: np.ndarray
-    frequencies: np.ndarray | None = None
-    modes: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
 class Match:
     """For each of B molecules the copy of a minimum that is nearest."""
 
@@ -60,15 +51,17 @@ class Match:
 
 
 class Minima:
-    """The known minima of one compound. `minima` defaults to the one that the data set has."""
+    """The known minima of one compound: its reference geometry and the further ones."""
 
-    def __init__(self, compound: CompoundData, minima: Sequence[Minimum] = ()) -> None:
-        own = Minimum(compound.reference, compound.frequencies, compound.modes)
+    def __init__(self, compound: CompoundData) -> None:
         self.masses = torch.from_numpy(np.asarray(compound.masses, np.float64))
-        self.minima = tuple(minima) or (own,)
         self.hands = _hands(compound)
-        self.positions = torch.from_numpy(np.array([one.positions for one in self.minima], np.float64))
+        known = [compound.reference, *(one.positions for one in compound.minima)]
+        self.positions = torch.from_numpy(np.array(known, np.float64))
         """[C, N, 3] Å of all minima, as given."""
+        self.vibrations = [(compound.frequencies, compound.modes)]
+        """Frequencies [K] cm-1 and normal modes [K, N, 3] of each; None where they are not known."""
+        self.vibrations += [(one.frequencies, one.modes) for one in compound.minima]
 
     def nearest(self, positions: torch.Tensor) -> Match:
         """The nearest copy for each of `positions` [B, N, 3] in Å, float64. The first wins where several are equal."""

@@ -34,6 +34,10 @@ PENALTIES = tuple(10.0**power for power in range(-8, 3))
 """Of the squared coefficients, per window, for features of mean square one."""
 
 
+class NotFittedError(InputError):
+    """A lag at which this forecaster is not defined."""
+
+
 class Mean:
     """The mean structure [N, 3] Å of one compound, placed on x0, the same at every lag."""
 
@@ -56,10 +60,10 @@ class Linear:
         self._frame, self._lags, self._matrix, self._constant = frame, lags, matrix, constant
 
     def forecast(self, state: State, lags: torch.Tensor) -> torch.Tensor:
-        """Positions [B, P, N, 3] Å at `lags` [B, P] fs. Raises InputError for a lag that was not fitted."""
+        """Positions [B, P, N, 3] Å at `lags` [B, P] fs. Raises NotFittedError for other lags than those fitted."""
         apart = (lags.double()[..., None] - self._lags.to(lags.device)).abs()
         if (apart.min(-1).values > 1e-3).any():
-            raise InputError(f"linear: only fitted at lags of {', '.join(f'{lag:g}' for lag in self._lags)} fs")
+            raise NotFittedError(f"linear: only fitted at lags of {', '.join(f'{lag:g}' for lag in self._lags)} fs")
         features, still, rotation = self._frame.enter(state, lags)
         moved = torch.einsum("bf, kfy -> bky", features, self._matrix.to(features)) + self._constant.to(features)
         rows = torch.arange(len(lags), device=lags.device)[:, None]

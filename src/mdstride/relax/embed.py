@@ -81,11 +81,8 @@ def charge_and_multiplicity(molecule: Chem.Mol) -> tuple[int, int]:
 
 
 def lost_stereo(molecule: Chem.Mol, positions: np.ndarray) -> list[str]:
-    """The stereocentres and double bonds that the SMILES fixes and that are different at `positions` [N, 3] in Å."""
-    actual = Chem.Mol(molecule)
-    conformer = Chem.Conformer(molecule.GetNumAtoms())
-    conformer.SetPositions(np.ascontiguousarray(positions, dtype=np.float64))
-    Chem.AssignStereochemistryFrom3D(actual, actual.AddConformer(conformer, assignId=True))
+    """The stereocentres and double bonds that `molecule` fixes and that are different at `positions` [N, 3] in Å."""
+    actual = with_stereo(molecule, positions)
     lost = []
     for fixed, found in zip(molecule.GetAtoms(), actual.GetAtoms(), strict=True):
         tag = fixed.GetChiralTag()
@@ -96,6 +93,15 @@ def lost_stereo(molecule: Chem.Mol, positions: np.ndarray) -> list[str]:
         if stereo > Chem.BondStereo.STEREOANY and stereo != found.GetStereo():
             lost.append(f"double bond {label(fixed.GetBeginAtom())}={label(fixed.GetEndAtom())}")
     return lost
+
+
+def with_stereo(molecule: Chem.Mol, positions: np.ndarray) -> Chem.Mol:
+    """The molecule with the stereocentres and double bonds as they are at `positions` [N, 3] in Å."""
+    actual = Chem.Mol(molecule)
+    conformer = Chem.Conformer(molecule.GetNumAtoms())
+    conformer.SetPositions(np.ascontiguousarray(positions, dtype=np.float64))
+    Chem.AssignStereochemistryFrom3D(actual, actual.AddConformer(conformer, assignId=True))
+    return actual
 
 
 def label(atom: Chem.Atom) -> str:

@@ -21,7 +21,7 @@ ESCAPE = 0.2
 
 
 @dataclass(frozen=True)
-class Minimum:
+class Found:
     """A relaxed geometry that its vibrations show to be a minimum."""
 
     relaxed: Relaxed
@@ -35,17 +35,28 @@ def lowest(engine: Engine, geometries: Sequence[np.ndarray] | np.ndarray) -> int
 
     One for which the engine has no energy is passed over. Raises EngineError when it has none at all.
     """
-    energies, failures = [], []
+    return int(ranked(engine, geometries)[0])
+
+
+def ranked(engine: Engine, geometries: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    """Indices of the geometries for which the engine has an energy: the one that `lowest` takes, the others ascending.
+
+    Raises EngineError when it has none at all.
+    """
+    found, failures = [], []
     for positions in geometries:
         engine.forget()
         try:
-            energies.append(engine.compute(positions)[0])
+            found.append(engine.compute(positions)[0])
         except EngineError as failure:
-            energies.append(np.inf)
+            found.append(np.inf)
             failures.append(failure)
-    if len(failures) == len(energies):
+    if len(failures) == len(found):
         raise failures[0]
-    return int(np.argmax(np.array(energies) <= min(energies) + SAME_ENERGY))
+    energies = np.array(found)
+    order = np.argsort(energies, kind="stable")[: len(energies) - len(failures)]
+    first = np.argmax(energies <= energies.min() + SAME_ENERGY)
+    return np.array([first, *order[order != first]])
 
 
 def find_minimum(
@@ -57,7 +68,7 @@ def find_minimum(
     *,
     check: Callable[[np.ndarray], None],
     label: str,
-) -> Minimum:
+) -> Found:
     """Relax `start` [N, 3] in Å, leaving saddle points downhill along their lowest mode, until a minimum is reached.
 
     `settings` is the configuration's section `relax`; `check` raises RelaxFailure for a relaxed geometry [N, 3] that is
@@ -74,7 +85,7 @@ def find_minimum(
         progress = Progress(f"vibrations of {label}", 3 * len(masses), "coordinates")
         found = vibrations(engine, relaxed.positions, masses, step=settings["hessian_step"], progress=progress)
         if found.frequencies[0] >= -settings["max_imaginary"]:
-            return Minimum(relaxed, found, escapes)
+            return Found(relaxed, found, escapes)
         start = downhill(engine, relaxed.positions, masses, found.modes[0])
     raise RelaxFailure(
         f"at a saddle point, after leaving {settings['max_escapes']} of them: imaginary mode of "

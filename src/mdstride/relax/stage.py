@@ -1,8 +1,9 @@
-"""Relax one compound: SMILES to a minimum of the reference method with its normal modes.
+"""Relax one compound: SMILES to minima of the reference method with their normal modes.
 
-Its bonds and stereochemistry must be those of the SMILES.
+Their bonds and stereochemistry must be those of the SMILES. Trajectories start from the first of them.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,17 @@ from mdstride.relax.embed import (
     lost_stereo,
     mapped_smiles,
     parse,
+    with_stereo,
 )
+from mdstride.relax.further import further_minima
 from mdstride.relax.minimise import LONGEST_STEP
-from mdstride.relax.search import find_minimum, lowest
+from mdstride.relax.search import find_minimum, ranked
 
 
 def relax_compound(
     settings: dict[str, Any], reference: dict[str, Any], *, compound_id: str, smiles: str, output: Path
 ) -> None:
-    """Write the structure file of one compound: its minimum, or the reason why there is none.
+    """Write the structure file of one compound: its minima, or the reason why there is none.
 
     Parameters
     ----------
@@ -54,6 +57,7 @@ def relax_compound(
         structure = Structure(**record | _minimum(molecule, charge, multiplicity, settings, reference, compound_id))
     except (RelaxFailure, EngineError) as failure:
         structure = Structure(**record, failure=str(failure))
+        sys.stderr.write(f"relax {compound_id}: left out: {failure}\n")  # `mdstride status` looks for this
     write_structure(output, structure)
 
 
@@ -71,24 +75,30 @@ def _minimum(
         raise RelaxFailure("a single atom has no internal motion")
     engine = make_engine(reference, numbers.tolist(), charge, multiplicity)
     conformers, force_field = embed(molecule, conformers=settings["conformers"], seed=settings["seed"])
-    chosen = lowest(engine, conformers)
+    conformers = conformers[ranked(engine, conformers)]
     bonds, masses = bond_graph(molecule), atomic_masses[numbers]
 
     def check(positions: np.ndarray) -> None:
         _check_bonds(molecule, bonds, bonded_pairs(numbers, positions, settings["bond_factor"]))
-        if lost := lost_stereo(molecule, positions):
+        if lost := lost_stereo(fixed, positions):
             raise RelaxFailure(f"relaxes to another stereoisomer: {', '.join(lost)} differ from the SMILES")
 
-    found = find_minimum(engine, numbers, masses, conformers[chosen], settings, check=check, label=compound_id)
+    fixed = molecule
+    common: dict[str, Any] = {"settings": settings, "check": check, "label": compound_id}
+    found = find_minimum(engine, numbers, masses, conformers[0], **common)
+    first = found.relaxed.positions
+    fixed = with_stereo(molecule, first)  # where the SMILES leaves it open, all minima are of one isomer
+    further = further_minima(engine, numbers, masses, bonds, first, conformers, **common)
     return {
         "mapped_smiles": mapped_smiles(molecule),
         "atomic_numbers": numbers,
         "masses": masses,
-        "positions": found.relaxed.positions,
+        "positions": first,
         "energy": found.relaxed.energy,
         "bonds": bonds,
         "frequencies": found.vibrations.frequencies,
         "modes": found.vibrations.modes,
+        "minima": further,
         "settings": {
             "relax": settings,
             "reference": reference,

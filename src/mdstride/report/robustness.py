@@ -65,7 +65,7 @@ def frame_table(outcome: Outcome, names: list[str]) -> str:
         cells = [error(one.value) + small(interval(one, lambda value: error(value, 2))) for one in values]
         rows.append([strong(text(name), name in outcome.table.models), *cells, moved])
     return table(
-        "S2T, 10⁻² Å², and equivariance error: rms change of the forecast under 20 rotations and translations, Å",
+        "S2T, 10⁻² Å², and equivariance error: rms change of the forecast when molecules are turned and moved, Å",
         ["forecaster", *(title for _, title in KINDS), "equivariance"],
         rows,
     )

@@ -15,7 +15,7 @@ from mdstride.engines import EngineError, engine_version, make_engine
 from mdstride.errors import InputError
 from mdstride.formats.atomic import keep_link, only_writer
 from mdstride.formats.h5md import End, Trajectory, read_end, read_trajectory, stored, write_trajectory
-from mdstride.formats.provenance import content_hash, sha256, software, source_hash
+from mdstride.formats.provenance import content_hash, software, source_hash
 from mdstride.formats.restart import Restart, RestartFolder
 from mdstride.formats.structure import Structure, read_structure
 from mdstride.interrupt import told_to_stop
@@ -79,14 +79,17 @@ def simulate_replica(
         if length <= 0:
             raise InputError(f"--length: {length:g} ps is refused; give a positive length")
         settings = settings | {"production": length}
-    job = Job(read_structure(structure), sha256(structure), settings, reference, replica, original)
+    job = Job(read_structure(structure), settings, reference, replica, original)
     folder = RestartFolder(state, job.fingerprint(settings))
     with only_writer(state, wait=True):
         start = _earlier(job, previous) if previous else None
         if job.failure:
-            write_trajectory(output, _trajectory(job, _plan(job, 0), [], job.failure, []))
+            trajectory, end = _trajectory(job, _plan(job, 0), [], job.failure, []), None
         else:
-            write_trajectory(output, *_attempts(job, folder, start))
+            trajectory, end = _attempts(job, folder, start)
+        write_trajectory(output, trajectory, end)
+        if not trajectory.verdict["passed"]:  # `mdstride status` looks for this
+            sys.stderr.write(f"simulate {job.minimum.id}/{job.replica}: left out: {trajectory.verdict['reason']}\n")
         folder.clear()
         if previous:
             keep_link(output, previous)
@@ -97,8 +100,6 @@ class Job:
     """What the trajectory is of."""
 
     minimum: Structure
-    digest: str
-    """SHA-256 of the file of the minimum."""
     settings: dict[str, Any]
     reference: dict[str, Any]
     replica: int
@@ -109,6 +110,13 @@ class Job:
     def masses(self) -> np.ndarray:
         """[N] amu."""
         return self.minimum.masses
+
+    @property
+    def digest(self) -> str:
+        """Stands for what the dynamics takes from the structure, which is the first minimum alone."""
+        minimum = self.minimum
+        arrays = {name: getattr(minimum, name) for name in ("atomic_numbers", "masses", "bonds", "positions")}
+        return content_hash(arrays | {"facts": np.array([minimum.charge, minimum.multiplicity])})
 
     @property
     def failure(self) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
-from mdstride.layout import Job, planned_jobs, read_ids, read_settings
+from mdstride.layout import CLAIM, Job, planned_jobs, read_ids, read_settings
 
 SILENT = 600.0
 """s without a sign of life after which a job no longer counts as running: progress is told every few seconds."""
@@ -98,6 +98,8 @@ class Look:
     settings: Path
     """File that says what is planned."""
     stages: list[Stage]
+    claimed: bool
+    """Whether a workflow is at work, or was killed: its jobs may wait in the queue of a cluster."""
 
     @property
     def finished(self) -> bool:
@@ -131,7 +133,7 @@ def look(run: Path, now: float | None = None) -> Look:
             told = [one.seconds for one in stage.running if one.seconds]
             stage.seconds = fmean(told) if told else _duration(run, files, finished)
         stages.append(stage)
-    return Look(run, source, stages)
+    return Look(run, source, stages, CLAIM in files)
 
 
 def _files(folder: str, prefix: str) -> Iterator[tuple[str, float]]:

@@ -49,8 +49,12 @@ def _headline(look: Look) -> str:
         return f"{run}: {', '.join(at_work)} at work."
     if any(not failed.left_out for stage in stages for failed in stage.failed):
         return f"{run}: stopped by errors, see below."
-    if not any(stage.done for stage in stages):
+    if not look.claimed and not any(stage.done for stage in stages):
         return f"{run}: planned, and nothing there yet; start it with `snakemake --cores all`."
+    if look.claimed:
+        return (
+            f"{run}: no job at work. They wait in the queue of a cluster, or the workflow was killed: start it again."
+        )
     return f"{run}: not finished, and no job gives a sign of life; the same command goes on with it."
 
 
@@ -58,7 +62,7 @@ def _row(stage: Stage) -> Sequence[str]:
     rate, left = stage.rate, stage.left
     told = stage.running[0].progress if len(stage.running) == stage.planned == 1 else ""
     if told:  # the only job of its stage knows best
-        parts = re.split(r"[,;] ", told.partition(") ")[2] or told.partition("), ")[2])
+        parts = re.split(r"[,;] ", told.partition("), ")[2])
         shown = (parts[0], next((part.removesuffix(" left") for part in parts if part.endswith(" left")), ""))
     else:
         shown = ("" if rate is None else _per(rate), "" if left is None else duration(left))

@@ -274,7 +274,7 @@ def test_splits_that_cannot_be_made_are_refused(run):
 
 
 def test_two_builders_at_once(run, capfd):
-    """The second waits: it may be the job of a workflow that was started again, and the first that of the killed one."""
+    """The second waits: it may be the job of a workflow started again, and the first that of the killed one."""
     output = run.folder / "out/dataset.h5"
     with ThreadPoolExecutor() as pool:
         with only_writer(output):

@@ -10,7 +10,9 @@ from mdstride.formats.dataset import CompoundData, Dataset, Replica
 from mdstride.formats.split import Split, whole
 from mdstride.models.baselines import BASELINES
 
-SETTINGS = {"seed": 1, "windows": 30, "lags": [8.0, 2.0, 5.0], "closer": 7, "samples": 2, "rollout": None}
+SETTINGS = {
+    "seed": 1, "windows": 30, "lags": [8.0, 2.0, 5.0], "closer": 7, "samples": 2, "rollout": None, "drawn": None,
+}  # fmt: skip
 LONGER = SETTINGS | {"lags": [4.0, 40.0, 200.0], "rollout": [100.0, 300.0]}
 """With spectra and a roll-out."""
 INTERVAL = 2.0

@@ -138,28 +138,61 @@ def test_one_compound_of_one_replica_is_enough(files):
     assert (REFERENCE, "A", "torsions") not in scores.values
 
 
-def test_the_harmonic_baselines_need_modes_of_every_tested_compound(capsys):
+def test_the_harmonic_baselines_need_modes_of_every_tested_compound():
     data = swinging(100)
-    known = baselines(data, data.splits["compound"], LAGS)
+    known, notes = baselines(data, data.splits["compound"], LAGS)
     expected = [*BASELINES, "harmonic", "damped harmonic"]
     assert [list(known(data.compounds[key])) for key in "AB"] == [expected, expected]
+    assert not notes
+    data.compounds["C"] = dataclasses.replace(data.compounds["C"], modes=None, frequencies=None)
+    known, notes = baselines(data, data.splits["compound"], LAGS)
+    assert list(known(data.compounds["A"])) == expected[:-1]
+    assert notes == [
+        "no damped harmonic baseline: damped harmonic: no training compound has normal modes; "
+        "relax them here (mdstride relax)"
+    ]
     data.compounds["B"] = dataclasses.replace(data.compounds["B"], modes=None, frequencies=None)
-    known = baselines(data, data.splits["compound"], LAGS)
+    known, notes = baselines(data, data.splits["compound"], LAGS)
     assert [list(known(data.compounds[key])) for key in "AB"] == [list(BASELINES), list(BASELINES)]
-    assert "no harmonic baseline" in capsys.readouterr().err
+    assert notes == ["no harmonic baseline, since not every tested compound has normal modes"]
+
+
+def test_what_is_left_out_for_all_is_noted(files, capsys):
+    scores = run_stage(files, settings=SETTINGS | {"rollout": [20.0, 400.0]})
+    assert scores.about["notes"] == [
+        "no spectra and no movies: the longest lag is too short for them",
+        "no roll-out to 400 fs, for which trajectories are short: A, B",
+    ]
+    assert all(f"evaluate: {note}\n" in capsys.readouterr().err for note in scores.about["notes"][:1])
+
+
+def within(parts=("train", "validation", "test")):
+    """A split by time of A and B, without some of the parts of B."""
+    spans = {"train": (0, 220), "validation": (230, 300), "test": (310, 400)}
+    segments = {
+        part: tuple(Segment(key, 1, *span) for key in "AB" if key == "A" or part in parts)
+        for part, span in spans.items()
+    }
+    return Split(segments, "time", "frames")
 
 
 def test_within_a_compound_mean_and_linear_are_fitted_on_its_training_frames():
-    data = walking(frames=400)
-    segments = {"train": (0, 220), "validation": (230, 300), "test": (310, 400)}
-    parts = {part: tuple(Segment(key, 1, *span) for key in "AB") for part, span in segments.items()}
-    split = Split(parts, "time", "frames")
-    known = baselines(data, split, [2.0, 4.0, 8.0])(data.compounds["A"])
-    scores = measured(Dataset(data.compounds, {"time": split}), known, segments=parts["test"][:1])
+    data, split = walking(frames=400), within()
+    known = baselines(data, split, [2.0, 4.0, 8.0])[0](data.compounds["A"])
+    scores = measured(Dataset(data.compounds, {"time": split}), known, segments=split.parts["test"][:1])
     assert scores.forecasters == [*BASELINES, "mean", "linear"]
     replica, start = scores.windows["A"]
     assert set(replica) == {1}
     assert start.min() >= 310 and start.max() + 4 < 400
     assert np.isfinite(scores.values["linear", "A", "mse"]).all()
     assert ("linear", "A", "finer") not in scores.values
-    assert [f for f in scores.about["failures"] if f["forecaster"] == "linear" and "only fitted" in f["reason"]]
+    assert scores.about["failures"] == []  # it is defined at the fitted lags alone: that is no failure
+
+
+def test_what_cannot_be_fitted_costs_no_other_baseline():
+    data, split = walking(frames=400), within(parts=("train", "test"))
+    known = baselines(data, split, [2.0, 4.0, 8.0])[0](data.compounds["B"])
+    scores = measured(Dataset(data.compounds, {"time": split}), known, segments=split.parts["test"][1:])
+    assert scores.forecasters == list(BASELINES)
+    assert {(f["forecaster"], f["windows"]) for f in scores.about["failures"]} == {("mean", 30), ("linear", 30)}
+    assert all("B: no validation segments" in f["reason"] for f in scores.about["failures"])

@@ -1,0 +1,1 @@
+"""A published run against one that was made again: which numbers agree, and which need not."""

@@ -3,7 +3,6 @@
 import csv
 import gzip
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from workflow_helpers import TINY, clone, content, jobs
 
 from mdstride.dataset.verify import verify_dataset
 from mdstride.formats.dataset_file import read_dataset
@@ -25,22 +25,6 @@ from mdstride.windows import Windows
 
 pytestmark = pytest.mark.workflow
 
-ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "workflow", "config.yaml", "config", "resources", "profiles", "envs", "tests/data")
-TINY = ("--configfile", "config/test/tiny.yaml")
-
-
-def clone(folder: Path) -> Path:
-    """A copy of what a run needs, so that tests never touch the repository's own results."""
-    for part in PARTS:
-        source, target = ROOT / part, folder / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, symlinks=True)
-        else:
-            shutil.copy(source, target)
-    return folder
-
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "snakemake", "--cores", "2", *TINY, *arguments]
@@ -51,19 +35,6 @@ def snakemake(folder: Path, *arguments: str, ok: bool = True) -> str:
     text = done.stdout + done.stderr
     assert (done.returncode == 0) == ok, text
     return text
-
-
-def jobs(text: str) -> dict[str, int]:
-    """Jobs that ran, by rule."""
-    counts: dict[str, int] = {}
-    for rule in re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", text, re.M):
-        counts[rule] = counts.get(rule, 0) + 1
-    counts.pop("all", None)
-    return counts
-
-
-def content(folder: Path) -> str:
-    return read_dataset(folder / "results/tiny/dataset.h5").hash()
 
 
 @pytest.fixture(scope="module")

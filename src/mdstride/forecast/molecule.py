@@ -148,7 +148,7 @@ def _relaxed(molecule: Chem.Mol, smiles: str, settings: Settings) -> Structure:
     """What the stage relax makes of the molecule."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "structure.h5"
-        sections = settings["relax"], settings["reference"]
+        sections = settings["relax"] | {"minima": 1}, settings["reference"]  # the start is at the first
         relax_compound(*sections, compound_id=_key(molecule), smiles=smiles, output=path)
         structure = read_structure(path)
     if structure.failure:

@@ -7,7 +7,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "relax": {
         "seed": 1,
         "conformers": 10,
-        "minima": 1,
+        "minima": 3,
         "max_force": 0.001,
         "max_steps": 500,
         "hessian_step": 0.002,

@@ -116,7 +116,7 @@ class Job:
         """Stands for what the dynamics takes from the structure, which is the first minimum alone."""
         minimum = self.minimum
         arrays = {name: getattr(minimum, name) for name in ("atomic_numbers", "masses", "bonds", "positions")}
-        return content_hash(arrays | {"facts": np.array([minimum.charge, minimum.multiplicity])})
+        return content_hash(arrays | {"facts": np.array([minimum.id, str(minimum.charge), str(minimum.multiplicity)])})
 
     @property
     def failure(self) -> str:

@@ -180,7 +180,7 @@ def edit_text(file, name, before, after):
     ("name", "before", "after", "reason"),
     [
         ("about", b"mdstride dataset", b"something else", "not a data set of this version"),
-        ("about", b'"version": "2"', b'"version": "9"', "not a data set of this version"),
+        ("about", b'"version": "3"', b'"version": "9"', "not a data set of this version"),
         ("splits/compound", b"random", b"chosen", "content does not match its hash"),
         (f"{FIRST}/about", b'"charge": 0', b'"charg": 0', "damaged data set"),
         (f"{FIRST}/replicas/0/about", b'"interval": 2.0', b'"interval": 1.0', "does not match its digest"),

@@ -40,7 +40,7 @@ def test_any_reason_of_failure_survives(tmp_path, equal, failure):
         (lambda file: file["masses"].attrs.__delitem__("unit"), "masses must be in amu, not None"),
         (lambda file: file["modes"].attrs.__setitem__("unit", "Å"), "modes must be in 1"),
         (lambda file: file.attrs.__setitem__("kind", "mdstride trajectory"), "not a structure file of this version"),
-        (lambda file: file.attrs.__setitem__("schema_version", "1"), "not a structure file of this version"),
+        (lambda file: file.attrs.__setitem__("schema_version", "2"), "not a structure file of this version"),
         (lambda file: file.__delitem__("bonds"), "damaged or not the expected HDF5 file"),
     ],
 )

@@ -16,6 +16,7 @@ from mdstride.relax.stage import relax_compound
 SETTINGS = {
     "seed": 1,
     "conformers": 3,
+    "minima": 1,
     "max_force": 0.001,
     "max_steps": 300,
     "hessian_step": 0.005,

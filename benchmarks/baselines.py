@@ -5,7 +5,7 @@
 Relaxes each molecule and runs GFN2-xTB trajectories (NVE from 300 K, 1 fs, a frame each 2 fs; kept in DIR), with a twin
 of the first one. Scores the baselines on 500 windows at even distances: mean square error per coordinate of the heavy
 atoms, 1e-2 Å². The time constant of `damped harmonic` is fitted on the other molecules. Flexible molecules are scored
-again with every minimum that their conformers relax to (`minima`).
+again with every minimum that their conformers relax to (at most as many as `relax.conformers`).
 Prints Markdown tables; needs nine minutes of one core.
 """
 
@@ -16,6 +16,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before the OpenMP library is loaded
 import argparse
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,22 +25,19 @@ import numpy as np
 import torch
 
 from mdstride import config
-from mdstride.bonds import bonded_pairs
 from mdstride.constants import ACCELERATION, BOLTZMANN, LIGHT
 from mdstride.dataset.stage import build_dataset
-from mdstride.engines import make_engine
 from mdstride.evaluate.floor import twin_floor
 from mdstride.evaluate.metrics import mean_square_error
-from mdstride.formats.dataset import CompoundData, Dataset
+from mdstride.formats.dataset import CompoundData, Dataset, Minimum
 from mdstride.formats.dataset_file import read_dataset
 from mdstride.formats.split import Segment, whole
+from mdstride.formats.structure import read_structure
 from mdstride.formats.tables import write_table
 from mdstride.models.baselines import make_baselines
 from mdstride.models.harmonic import even_starts, fit_damping
-from mdstride.models.minima import Minima, Minimum
+from mdstride.models.minima import Minima
 from mdstride.models.superposition import eckart
-from mdstride.relax.embed import RelaxFailure, embed, parse
-from mdstride.relax.search import SAME_ENERGY, find_minimum
 from mdstride.relax.stage import relax_compound
 from mdstride.simulate.stage import simulate_replica
 from mdstride.windows import Windows
@@ -100,7 +98,7 @@ def main() -> None:
         make_trajectories(options.folder, name, settings)
     names = {MOLECULES[name][0]: name for name in options.molecules}
     data = gather(options.folder, names, settings)
-    minima = {key: known_minima(compound, settings) for key, compound in data.compounds.items()}
+    minima = {key: known_minima(options.folder, key) for key in data.compounds}
     show_errors(data, names, minima)
     show_energies(data, names, settings["simulate"]["temperature"])
     show_minima(data, names, minima)
@@ -111,7 +109,8 @@ def make_trajectories(folder: Path, name: str, settings: dict[str, Any]) -> None
     key, smiles, length, replicas = MOLECULES[name]
     structure, reference = folder / f"structures/{key}.h5", settings["reference"]
     if not structure.exists():
-        relax_compound(settings["relax"], reference, compound_id=key, smiles=smiles, output=structure)
+        relax = settings["relax"] | {"minima": settings["relax"]["conformers"]}
+        relax_compound(relax, reference, compound_id=key, smiles=smiles, output=structure)
     original = folder / f"trajectories/{key}/0.h5md"
     runs = [(number, original.with_name(f"{number}.h5md"), None) for number in range(replicas)]
     for number, output, twin_of in [*runs, (0, original.with_name("0.twin.h5md"), original)]:
@@ -129,7 +128,7 @@ def make_trajectories(folder: Path, name: str, settings: dict[str, Any]) -> None
 
 
 def gather(folder: Path, names: Mapping[str, str], settings: dict[str, Any]) -> Dataset:
-    """The data set of all molecules; those with one trajectory are built with one."""
+    """The data set of all molecules with one minimum each; those with one trajectory are built with one."""
     compounds: dict[str, CompoundData] = {}
     for key, name in names.items():
         _, smiles, _, replicas = MOLECULES[name]
@@ -147,55 +146,31 @@ def gather(folder: Path, names: Mapping[str, str], settings: dict[str, Any]) -> 
             table=folder / f"{name}-trajectories.csv",
             card=folder / f"{name}.md",
         )
-        compounds |= read_dataset(folder / f"{name}.h5").compounds
+        compounds[key] = replace(read_dataset(folder / f"{name}.h5").compounds[key], minima=())
     return Dataset(compounds, {})
 
 
-def known_minima(compound: CompoundData, settings: dict[str, Any]) -> list[tuple[float, Minimum]]:
-    """Every minimum that a conformer relaxes to, with its energy (eV), ascending; mirror images count as one."""
-    numbers, masses = np.asarray(compound.atomic_numbers), np.asarray(compound.masses)
-    engine = make_engine(settings["reference"], numbers.tolist(), compound.charge, compound.multiplicity)
-    relax, name = settings["relax"], compound.labels["name"]
-    molecule = parse(compound.labels["smiles"], compound.id)
-    conformers, _ = embed(molecule, conformers=relax["conformers"], seed=relax["seed"])
-
-    def check(positions: np.ndarray) -> None:
-        if not np.array_equal(bonded_pairs(numbers, positions, relax["bond_factor"]), compound.bonds):
-            raise RelaxFailure("another bond graph")
-
-    tried: list[float] = []
-    found: list[tuple[float, Minimum]] = []
-    for start in conformers:
-        engine.forget()
-        energy = engine.compute(start)[0]
-        if near(energy, tried):
-            continue
-        tried.append(energy)
-        try:
-            one = find_minimum(engine, numbers, masses, start, relax, check=check, label=name)
-        except RelaxFailure as failure:
-            print(f"{name}: a conformer is left out: {failure}")
-            continue
-        if not near(one.relaxed.energy, [known for known, _ in found]):
-            minimum = Minimum(one.relaxed.positions, one.vibrations.frequencies, one.vibrations.modes)
-            found.append((one.relaxed.energy, minimum))
-    return sorted(found, key=lambda pair: pair[0])
+def known_minima(folder: Path, key: str) -> list[Minimum]:
+    """Every minimum that a conformer relaxes to; the first is the one that the trajectories start from."""
+    found = read_structure(folder / f"structures/{key}.h5")
+    return [Minimum(found.energy, found.positions, found.frequencies, found.modes), *found.minima]
 
 
-def near(energy: float, others: Sequence[float]) -> bool:
-    return any(abs(energy - other) <= SAME_ENERGY for other in others)
+def with_minima(compound: CompoundData, known: Sequence[Minimum]) -> CompoundData:
+    """The same with these minima alone."""
+    first = known[0]
+    changes = {"reference": first.positions, "frequencies": first.frequencies, "modes": first.modes}
+    return replace(compound, **changes, minima=tuple(known[1:]))
 
 
-def errors(
-    data: Dataset, key: str, damping: float | None, labels: Sequence[str], minima: Sequence[Minimum] = ()
-) -> dict[str, np.ndarray]:
+def errors(compound: CompoundData, damping: float | None, labels: Sequence[str]) -> dict[str, np.ndarray]:
     """[WINDOWS, P] 1e-2 Å² at LAGS of the baselines called `labels`, over windows of all trajectories of a compound."""
-    windows = Windows(data, whole([key]))
+    windows = Windows(Dataset({compound.id: compound}, {}), whole([compound.id]))
     steps = torch.tensor([round(lag / windows.interval) for lag in LAGS])
     segment, start = even_starts(windows, int(steps.max()), WINDOWS)
     state, targets = windows.gather(segment, start, steps.expand(len(start), -1))
     lags = windows.lags(steps).expand(len(start), -1)
-    known = make_baselines(data.compounds[key], damping, minima)
+    known = make_baselines(compound, damping)
     return {
         label: 100 * mean_square_error(known[label].forecast(state, lags), targets, state).numpy()
         for label in labels
@@ -203,21 +178,19 @@ def errors(
     }
 
 
-def show_errors(data: Dataset, names: Mapping[str, str], minima: Mapping[str, list[tuple[float, Minimum]]]) -> None:
+def show_errors(data: Dataset, names: Mapping[str, str], minima: Mapping[str, list[Minimum]]) -> None:
     """The baselines, in each cell measured now / earlier."""
     print(f"\n| lag (fs), now / earlier | {' | '.join(f'{lag:g}' for lag in LAGS)} |\n|---|" + "---:|" * len(LAGS))
     for key, name in names.items():
         others = [Segment(other) for other in data.compounds if other != key]
         damping = fit_damping(data, others, LAGS) if others else None
-        found = errors(data, key, damping, SHOWN)
+        compound, known = data.compounds[key], minima[key]
+        found = errors(compound, damping, SHOWN)
         rows = {label: values.mean(0) for label, values in found.items()}
         rows["harmonic, median window"] = np.median(found["harmonic"], axis=0)
-        known = [one for _, one in minima[key]]
         if len(known) > 1:
-            own = nearest_minimum(data.compounds[key], known, data.compounds[key].reference[None])[0]
-            wrong = [one for k, one in enumerate(known) if k != own]
-            for what, some in ((f"{len(known)} minima", known), ("without the right minimum", wrong)):
-                for label, values in errors(data, key, damping, ("rigid", "harmonic"), some).items():
+            for what, some in ((f"{len(known)} minima", known), ("without the right minimum", known[1:])):
+                for label, values in errors(with_minima(compound, some), damping, ("rigid", "harmonic")).items():
                     rows[f"{label}, {what}"] = values.mean(0)
         rows["twin 1e-3 Å"] = 100 * twin_floor(data.compounds[key], LAGS)[0]
         for label, values in rows.items():
@@ -271,22 +244,18 @@ def unit_variances(compound: CompoundData) -> np.ndarray:
     return BOLTZMANN * ACCELERATION / angular**2
 
 
-def nearest_minimum(compound: CompoundData, minima: Sequence[Minimum], positions: np.ndarray) -> np.ndarray:
-    """[F] number of the minimum that each of `positions` [F, N, 3] Å is nearest to."""
-    return Minima(compound, minima).nearest(torch.from_numpy(np.asarray(positions, np.float64))).minimum.numpy()
-
-
-def show_minima(data: Dataset, names: Mapping[str, str], minima: Mapping[str, list[tuple[float, Minimum]]]) -> None:
+def show_minima(data: Dataset, names: Mapping[str, str], minima: Mapping[str, list[Minimum]]) -> None:
     """Energies of the known minima, and how many frames are nearest to each."""
-    print("\n| molecule | minimum | meV above the lowest | nearest to frames | in the data set |")
-    print("|---|---|---:|---:|---|")
+    print("\n| molecule | minimum | meV above the first | nearest to frames |")
+    print("|---|---|---:|---:|")
     for key, name in names.items():
-        compound, known = data.compounds[key], [one for _, one in minima[key]]
+        compound, known = data.compounds[key], minima[key]
         frames = np.concatenate([replica.positions[::10] for replica in compound.replicas])
-        nearest, own = (nearest_minimum(compound, known, x) for x in (frames, compound.reference[None]))
-        for k, (energy, _) in enumerate(minima[key]):
-            above = 1000 * (energy - minima[key][0][0])
-            print(f"| {name} | {k + 1} | {above:.1f} | {(nearest == k).mean():.0%} | {'yes' if k == own else ''} |")
+        positions = torch.from_numpy(frames.astype(np.float64))
+        nearest = Minima(with_minima(compound, known)).nearest(positions).minimum.numpy()
+        for k, one in enumerate(known):
+            above = 1000 * (one.energy - known[0].energy)
+            print(f"| {name} | {k + 1} | {above:.1f} | {(nearest == k).mean():.0%} |")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ rule dataset:
         named=[split["path"] for split in config["dataset"]["splits"].values() if "path" in split],
     output:
         dataset="<results>/dataset.h5",
-        table="<results>/trajectories.csv",
+        table=report("<results>/trajectories.csv", caption="../report/trajectories.rst", category="Data"),
         card="<results>/card.md",
     log:
         "<logs>/dataset.log",

@@ -10,8 +10,8 @@ rule report:
         published="resources/published.csv",
         energies=expand("<results>/scores/{scored}.energies.csv", scored=SCORES),
     output:
-        report="<results>/report.html",
-        summary="<results>/summary.csv",
+        report=report("<results>/report.html", caption="../report/report.rst", category="Result"),
+        summary=report("<results>/summary.csv", caption="../report/summary.rst", category="Result"),
         long="<results>/scores.csv.gz",
     log:
         "<logs>/report.log",

@@ -57,7 +57,7 @@ checkpoint select:
         screened=gather.screen(f"{OUT}/select/{{scatteritem}}.h5"),
         counts="<results>/select/counts.json",
     output:
-        compounds="<results>/compounds.csv",
+        compounds=report("<results>/compounds.csv", caption="../report/compounds.rst", category="Data"),
         rejections="<results>/rejections.csv",
         space="<results>/space.csv",
     log:

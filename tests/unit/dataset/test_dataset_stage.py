@@ -10,6 +10,7 @@ from mdstride.dataset.collect import Collected
 from mdstride.dataset.stage import build_dataset
 from mdstride.errors import InputError
 from mdstride.formats.atomic import only_writer
+from mdstride.formats.dataset import Minimum
 from mdstride.formats.dataset_file import read_dataset
 from mdstride.formats.h5md import Trajectory, read_trajectory, write_trajectory
 from mdstride.formats.provenance import sha256
@@ -38,6 +39,7 @@ def structure(key):
         masses=np.array([15.999, 1.008, 1.008]),
         frequencies=np.array([1500.0, 3600.0, 3700.0]),
         modes=np.zeros((3, 3, 3)),
+        minima=(Minimum(-136.9, np.eye(3), np.array([1510.0, 3610.0, 3690.0]), np.ones((3, 3, 3))),),
     )
 
 
@@ -132,6 +134,8 @@ def test_everything_that_passed_is_in_it(run):
         assert compound.labels["cid"] == "7" and compound.labels["mapped_smiles"] == structure(key).mapped_smiles
         np.testing.assert_array_equal(compound.frequencies, structure(key).frequencies)
         np.testing.assert_array_equal(compound.reference, structure(key).positions)
+        assert compound.minima[0].energy == -136.9 and len(compound.minima) == 1
+        np.testing.assert_array_equal(compound.minima[0].positions, np.eye(3))
         for number, replica in enumerate(compound.replicas):
             stored = read_trajectory(run.path(key, number))
             # relative to its own centre of mass, float32 keeps what 500 Å away it would lose

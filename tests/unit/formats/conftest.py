@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mdstride.formats.dataset import Minimum
 from mdstride.formats.h5md import Trajectory
 from mdstride.formats.structure import Structure
 
@@ -39,6 +40,17 @@ def build_trajectory(frames=5, atoms=3, seed=0, **changes):
     return Trajectory(**content | changes)
 
 
+def build_minimum(seed=1, **changes):
+    generator = np.random.default_rng(seed)
+    content = {
+        "energy": -137.9,
+        "positions": generator.normal(size=(3, 3)),
+        "frequencies": np.array([1541.0, 3640.0, 3655.0]),
+        "modes": generator.normal(size=(3, 3, 3)),
+    }
+    return Minimum(**content | changes)
+
+
 def build_structure(**changes):
     generator = np.random.default_rng(0)
     content = {
@@ -50,24 +62,31 @@ def build_structure(**changes):
         "masses": np.array([15.999, 1.008, 1.008]),
         "frequencies": np.array([1539.3, 3643.0, 3651.1]),
         "modes": generator.normal(size=(3, 3, 3)),
+        "minima": (build_minimum(1), build_minimum(2)),
     }
     return Structure(**content | changes)
 
 
 def same(first, second, rtol=0.0):
     """Whether two records of arrays and plain values agree, arrays within `rtol`."""
-    pairs = [(value, getattr(second, name)) for name, value in vars(first).items()]
-    return all(
+    pairs = [(value, getattr(second, name)) for name, value in vars(first).items() if name != "minima"]
+    minima = [getattr(one, "minima", ()) for one in (first, second)]
+    return len(minima[0]) == len(minima[1]) and all(
         a.shape == b.shape and np.allclose(a, b, rtol=rtol, atol=rtol)
         if isinstance(a, np.ndarray)
         else a == b or (a != a and b != b)
-        for a, b in pairs
+        for a, b in pairs + [(vars(a)[name], vars(b)[name]) for a, b in zip(*minima, strict=True) for name in vars(a)]
     )
 
 
 @pytest.fixture
 def make_trajectory():
     return build_trajectory
+
+
+@pytest.fixture
+def make_minimum():
+    return build_minimum
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mdstride.errors import InputError
-from mdstride.formats.dataset import Dataset
+from mdstride.formats.dataset import Dataset, Minimum
 from mdstride.formats.dataset_file import (
     dataset_writer,
     made_from,
@@ -36,9 +36,9 @@ def assert_same(read, data):
     )
     for key, compound in data.compounds.items():
         for part in dataclasses.fields(compound):
-            if part.name not in ("replicas", "twins"):
+            if part.name not in ("minima", "replicas", "twins"):
                 np.testing.assert_array_equal(getattr(read.compounds[key], part.name), getattr(compound, part.name))
-        for kind in ("replicas", "twins"):
+        for kind in ("minima", "replicas", "twins"):
             for one, other in zip(getattr(read.compounds[key], kind), getattr(compound, kind), strict=True):
                 for part in dataclasses.fields(one):
                     value, expected = getattr(one, part.name), getattr(other, part.name)
@@ -49,13 +49,13 @@ def assert_same(read, data):
 
 
 def rich(data):
-    """The same data set with all that may be in one: modes, twins, an import without forces, a split of frames."""
+    """The same data set with all that may be in one: modes, minima, twins, an import without forces, a split of frames."""
     first, second, *others = data.compounds.values()
     atoms = len(first.masses)
     modes = np.eye(3 * atoms).reshape(3 * atoms, atoms, 3)
-    first = dataclasses.replace(
-        first, frequencies=np.arange(3.0 * atoms), modes=modes, twins=first.replicas[:1], charge=-1, licence="CC0"
-    )
+    minima = tuple(Minimum(-3.0 + k, first.reference + 0.1 * k, np.arange(3.0 * atoms - 6), modes[6:]) for k in (1, 2))
+    first = dataclasses.replace(first, frequencies=np.arange(3.0 * atoms), modes=modes, minima=minima)
+    first = dataclasses.replace(first, twins=first.replicas[:1], charge=-1, licence="CC0")
     bare = dataclasses.replace(second.replicas[0], velocities=None, forces=None, energy=None, consecutive=False)
     second = dataclasses.replace(second, replicas=(bare,))
     parts = {"train": (Segment(first.id, 0, 0, 50),), "validation": (), "test": (Segment(first.id, 0, 60, 120),)}
@@ -124,8 +124,37 @@ def test_hash_sees_each_array_and_the_splits(toy_dataset):
             dataclasses.replace(data, compounds={**data.compounds, key: dataclasses.replace(compound, **{name: value})})
             for name, value in (("reference", compound.reference + 1e-9), ("masses", compound.masses * 2))
         ),
+        rich(data),
     ]
-    assert len({data.hash(), *(other.hash() for other in changed)}) == 4
+    changed.append(edited_minimum(changed[-1], energy=-2.5))
+    changed.append(edited_minimum(changed[-2], positions=compound.reference))
+    assert len({data.hash(), *(other.hash() for other in changed)}) == 7
+
+
+def edited_minimum(data, **changes):
+    """The same with the first further minimum changed."""
+    first = next(iter(data.compounds.values()))
+    minima = (dataclasses.replace(first.minima[0], **changes), *first.minima[1:])
+    return dataclasses.replace(data, compounds={**data.compounds, first.id: dataclasses.replace(first, minima=minima)})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda minima: minima["1/positions"].__setitem__((0, 0), 0.5), "does not match its digest"),
+        (lambda minima: minima["1/modes"].attrs.__setitem__("unit", np.bytes_(b"nm")), "must be in 1"),
+        (lambda minima: minima["1"].__delitem__("energy"), "damaged data set"),
+        (lambda minima: minima.__delitem__("1"), "minima are numbered 2"),
+    ],
+)
+def test_edited_minima_are_refused(toy_dataset, tmp_path, change, reason):
+    path = tmp_path / "rich.h5"
+    write_dataset(path, rich(toy_dataset()))
+    with h5py.File(path, "r+") as file:
+        change(file[f"{FIRST}/minima"])
+    seal(path)
+    with pytest.raises(InputError, match=reason):
+        read_dataset(path)
 
 
 def test_flipped_bytes_are_never_read(stored, tmp_path):

@@ -39,6 +39,9 @@ def test_any_reason_of_failure_survives(tmp_path, equal, failure):
         (lambda file: file["frequencies"].attrs.__setitem__("unit", "THz"), "frequencies must be in cm-1"),
         (lambda file: file["masses"].attrs.__delitem__("unit"), "masses must be in amu, not None"),
         (lambda file: file["modes"].attrs.__setitem__("unit", "Å"), "modes must be in 1"),
+        (lambda file: file["minima/2/modes"].attrs.__setitem__("unit", b"cm"), "/minima/2/modes must be in 1, not"),
+        (lambda file: file["minima"].move("2", "3"), "minima are numbered 1, 3 instead of 1 to 2"),
+        (lambda file: file["minima/1"].__delitem__("energy"), "damaged or not the expected HDF5 file"),
         (lambda file: file.attrs.__setitem__("kind", "mdstride trajectory"), "not a structure file of this version"),
         (lambda file: file.attrs.__setitem__("schema_version", "2"), "not a structure file of this version"),
         (lambda file: file.__delitem__("bonds"), "damaged or not the expected HDF5 file"),
@@ -62,10 +65,21 @@ def test_another_file_is_refused_by_name(stored, change, message):
         ({"modes": np.full((3, 3, 3), np.nan)}, "modes must have the shape (3, 3, 3) and be finite"),
         ({"frequencies": np.zeros(2), "modes": np.zeros((2, 3, 3))}, "2 normal modes do not fit 3 atoms"),
         ({"frequencies": np.zeros(0), "modes": np.zeros((0, 3, 3))}, "0 normal modes do not fit 3 atoms"),
+        ({"minima": ({"positions": np.zeros((4, 3))},)}, "minima/1/positions must have the shape (3, 3) and be finite"),
+        ({"minima": ({"energy": np.nan},)}, "minima/1/energy must have the shape () and be finite"),
+        ({"minima": ({}, {"modes": np.zeros((2, 3, 3))})}, "minima/2/modes must have the shape (3, 3, 3)"),
+        (
+            {"minima": ({"frequencies": np.zeros(2), "modes": np.zeros((2, 3, 3))},)},
+            "minima/1: 2 normal modes do not fit 3 atoms",
+        ),
         ({"failure": "why"}, "3 normal modes do not fit 3 atoms of a failed relaxation"),
     ],
 )
-def test_arrays_that_do_not_fit_each_other_are_refused_by_name(tmp_path, make_structure, changes, message):
+def test_arrays_that_do_not_fit_each_other_are_refused_by_name(
+    tmp_path, make_structure, make_minimum, changes, message
+):
+    if "minima" in changes:
+        changes = {"minima": tuple(make_minimum(**one) for one in changes["minima"])}
     write_structure(tmp_path / "s.h5", make_structure(**changes))
     with pytest.raises(InputError) as caught:
         read_structure(tmp_path / "s.h5")

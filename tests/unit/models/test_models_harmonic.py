@@ -10,19 +10,20 @@ from scipy.integrate import solve_ivp
 from scipy.spatial.transform import Rotation
 
 from mdstride.errors import InputError
+from mdstride.formats.dataset import Minimum
 from mdstride.formats.split import Segment
 from mdstride.models.harmonic import TIMES, Harmonic, fit_damping, rotor
-from mdstride.models.minima import Minima, Minimum
+from mdstride.models.minima import Minima
 
 LAGS = np.array([0.0, 1.0, 10.0, 333.3, 24000.0])
 TURN = Rotation.random(rng=np.random.default_rng(3))
 DRIFT = np.array([1e-4, -2e-3, 3e-3])
 
 
-def forecast(of, positions, velocities, lags=LAGS, damping=None, minima=()):
+def forecast(of, positions, velocities, lags=LAGS, damping=None):
     """[P, N, 3] for one molecule."""
     one = state(of, positions[None], velocities[None])
-    return Harmonic(Minima(of, minima), damping).forecast(one, torch.tensor(lags)[None])[0].numpy()
+    return Harmonic(Minima(of), damping).forecast(one, torch.tensor(lags)[None])[0].numpy()
 
 
 def placed(shape):
@@ -143,11 +144,11 @@ def test_the_nearest_of_several_minima_is_used():
     other = METHANOL.copy()
     other[5] = [-0.97, -1.06, 0.0]  # the hydroxyl group on the other side
     second = compound(other)
-    minima = [Minimum(one.reference, one.frequencies, one.modes) for one in (of, second)]
+    of = replace(of, minima=(Minimum(-138.0, second.reference, second.frequencies, second.modes),))
     start = np.stack([other, METHANOL]) + 0.02
-    assert Minima(of, minima).nearest(torch.from_numpy(start)).minimum.tolist() == [1, 0]
+    assert Minima(of).nearest(torch.from_numpy(start)).minimum.tolist() == [1, 0]
     rest = np.zeros((6, 3))
-    np.testing.assert_allclose(forecast(of, start[0], rest, minima=minima), [start[0]] * len(LAGS), atol=1e-9)
+    np.testing.assert_allclose(forecast(of, start[0], rest), [start[0]] * len(LAGS), atol=1e-9)
 
 
 def test_padding_and_single_precision():
@@ -193,7 +194,7 @@ def test_fit_damping_says_what_is_missing():
 
 def test_a_minimum_without_modes_is_refused():
     with pytest.raises(ValueError, match="normal modes"):
-        Harmonic(Minima(compound(), [Minimum(METHANOL)]))
+        Harmonic(Minima(replace(compound(), modes=None)))
     assert len(METHANOL_NUMBERS) == len(METHANOL)
 
 

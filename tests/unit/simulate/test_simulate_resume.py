@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from test_simulate_stage import REFERENCE, SETTINGS, WATER
 
+from mdstride.formats.dataset import Minimum
 from mdstride.formats.h5md import read_trajectory
 from mdstride.formats.structure import write_structure
 from mdstride.interrupt import STATUS
@@ -131,6 +133,25 @@ def test_a_longer_trajectory_goes_on_where_the_shorter_ended(job, tmp_path, ense
     assert_equal(longer, whole)
     assert (tmp_path / "long.h5md").read_bytes() == (tmp_path / "whole.h5md").read_bytes() == previous.read_bytes()
     assert engine.calls < 1596 - 500 + 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "goes_on"),
+    [
+        ({"minima": (Minimum(-137.9, np.eye(3), WATER.frequencies, WATER.modes),), "settings": {"minima": 2}}, True),
+        ({"positions": WATER.positions + 1e-6}, False),
+        ({"multiplicity": 3}, False),
+    ],
+)
+def test_only_what_the_dynamics_takes_from_the_structure_counts(job, tmp_path, changes, goes_on):
+    previous = tmp_path / "0.h5md"
+    before = job(Remembering(), name="before", previous=previous)
+    write_structure(tmp_path / "structure.h5", replace(WATER, **changes))
+    engine = Remembering()
+    after = job(engine, name="after", previous=previous)
+    assert (engine.calls < 100) == goes_on
+    if goes_on:
+        np.testing.assert_array_equal(after.positions, before.positions)
 
 
 def test_a_trajectory_of_other_settings_is_not_gone_on_from(job, tmp_path):

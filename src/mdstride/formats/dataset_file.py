@@ -1,7 +1,8 @@
 """dataset.h5 on disk: written one compound after the other, read in memory or out of core.
 
 /about, /splits, /trajectories (one row for each, a table for people), and /compounds/{id} with what is fixed (atomic
-numbers, masses, bonds, relaxed geometry, normal modes, further minima) and one group per trajectory with contiguous arrays [F, N, 3].
+numbers, masses, bonds, relaxed geometry, normal modes, further minima) and one group per trajectory with contiguous
+arrays [F, N, 3].
 A compound's group depends on that compound alone, so adding one copies the others as they are, compressed.
 Everything that a reader relies on has a checksum of its own; a digest of the whole file lies in front of it.
 Needs NumPy and h5py alone: training nodes have no chemistry installed.

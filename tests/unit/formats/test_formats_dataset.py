@@ -49,7 +49,7 @@ def assert_same(read, data):
 
 
 def rich(data):
-    """The same data set with all that may be in one: modes, minima, twins, an import without forces, a split of frames."""
+    """The same with all that may be in one: modes, minima, twins, an import without forces, a split of frames."""
     first, second, *others = data.compounds.values()
     atoms = len(first.masses)
     modes = np.eye(3 * atoms).reshape(3 * atoms, atoms, 3)

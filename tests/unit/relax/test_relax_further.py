@@ -60,7 +60,7 @@ def test_no_more_minima_are_kept_than_asked_for_and_no_more_conformers_tried(tmp
 
 
 def test_a_conformer_that_falls_into_a_known_minimum_is_not_kept(tmp_path, monkeypatch):
-    molecule, numbers, _, found = conformers("CCO", 1)
+    _, numbers, _, found = conformers("CCO", 1)
     bent = found[0].copy()
     bent[numbers == 1] *= 1.15  # another geometry, of the same minimum
     assert np.abs(shape(numbers, found[0]) - shape(numbers, bent)).max() > SAME_SHAPE

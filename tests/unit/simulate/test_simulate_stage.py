@@ -112,7 +112,8 @@ def test_replicas_and_compounds_and_seeds_draw_different_numbers():
 
 def test_progress_says_how_far_it_is(simulate, capsys):
     simulate(Push())
-    line = capsys.readouterr().err.splitlines()[-1]
+    line, verdict = capsys.readouterr().err.splitlines()[-2:]
+    assert verdict.startswith(f"simulate {WATER.id}/0: left out: ")
     assert line.startswith(f"simulate {WATER.id}/0: 149/149 steps (100 %), ")
     assert line.endswith("; 0.15 ps")
 

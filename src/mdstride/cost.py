@@ -69,8 +69,9 @@ class Cost:
 
 
 def relax(config: Mapping[str, Any], atoms: int) -> Cost:
-    """Of one compound: conformers, optimiser, and a Hessian of 6N forces from cold starts."""
-    calls = config["relax"]["conformers"] + OPTIMISER_STEPS + 6 * atoms
+    """Of one compound: conformers, and for each minimum an optimisation and a Hessian of 6N forces from cold starts."""
+    settings = config["relax"]  # twice as many conformers are relaxed at most as minima are kept
+    calls = settings["conformers"] + settings["minima"] * (2 * OPTIMISER_STEPS + 6 * atoms)
     return Cost(5 + COLD * STEP * atoms**2 * calls, 200 + atoms**2 / 100)
 
 

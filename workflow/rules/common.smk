@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mdstride import cost
 from mdstride.config import SECTIONS, check, planned_splits
 from mdstride.errors import InputError
 from mdstride.formats.atomic import only_writer, write_text
@@ -29,6 +30,8 @@ MODELS = config["plan"]["models"]
 SEEDS = config["plan"]["seeds"]
 SPLITS = planned_splits(config)
 RUNS = [f"{model}/{split}/{seed}" for split in SPLITS for model in MODELS for seed in SEEDS]
+# side by side on one machine; on a cluster, where cores are not known, 8 or what the profile sets
+TRAINING_THREADS = max(1, min(8, (workflow.cores or 8 * len(RUNS)) // len(RUNS)))
 SCORES = [f"baselines/{split}" for split in SPLITS] + RUNS
 
 
@@ -78,15 +81,22 @@ def sections(*names):
     return str(path)  # Snakemake notices a change of text, not of a Path
 
 
+COMPOUNDS = Path(OUT, "compounds.csv")
+
+
 def selected():
     """Rows of compounds.csv by id; the selection is the one checkpoint of the workflow."""
-    path = Path(checkpoints.select.get().output.compounds)
-    return read_selected(path, path.stat().st_mtime_ns)
+    checkpoints.select.get()
+    return read_selected()
+
+
+def read_selected():
+    """Read once for as long as the file stays the same, not once per job."""
+    return rows_by_id(COMPOUNDS, COMPOUNDS.stat().st_mtime_ns)
 
 
 @functools.cache
-def read_selected(path, stamp):
-    """Read once for as long as the file stays the same (`stamp`), not once per job."""
+def rows_by_id(path, stamp):
     with path.open(newline="", encoding="utf-8") as stream:
         return {row["id"]: row for row in csv.DictReader(stream)}
 
@@ -94,6 +104,16 @@ def read_selected(path, stamp):
 def size(wildcards):
     """Priority of the jobs of a compound: the largest first, so that no long job is left over at the end."""
     return int(selected()[wildcards.id]["n_atoms"])
+
+
+def sizes():
+    """Atoms of every compound, for the cost of the shared stages. None are known before the selection; Snakemake asks
+    again when a job is ready (and fails if it meets the unfinished checkpoint here)."""
+    return [int(row["n_atoms"]) for row in read_selected().values()] if COMPOUNDS.exists() else []
+
+
+def twin_cost(wildcards):
+    return cost.simulate(config, size(wildcards), length=config["plan"]["twin_length"])
 
 
 def structures(wildcards):

@@ -16,8 +16,8 @@ rule dataset:
     conda:
         "../../envs/mdstride.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: cost.dataset(config, sizes()).mem_mb(attempt),
+        runtime=lambda wildcards, attempt: cost.dataset(config, sizes()).runtime(attempt),
     params:
         config=sections("dataset", "reference"),
         replicas=config["plan"]["replicas"],

@@ -17,8 +17,8 @@ rule baselines:
         "../../envs/mdstride.yaml"
     threads: 4
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=lambda wildcards, input, attempt: cost.evaluate(config, len(sizes()), input.size_mb).mem_mb(attempt),
+        runtime=lambda wildcards, input, attempt: cost.evaluate(config, len(sizes()), input.size_mb).runtime(attempt),
     params:
         config=sections("evaluate"),
         source=source_hash("evaluate", "models", "windows.py"),
@@ -42,8 +42,8 @@ rule evaluate:
         "../../envs/mdstride.yaml"
     threads: 4
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=lambda wildcards, input, attempt: cost.evaluate(config, len(sizes()), input.size_mb).mem_mb(attempt),
+        runtime=lambda wildcards, input, attempt: cost.evaluate(config, len(sizes()), input.size_mb).runtime(attempt),
     params:
         config=sections("evaluate"),
         folder=lambda wildcards, input: Path(input.weights).parent,
@@ -72,8 +72,8 @@ rule energies:
         "../../envs/mdstride.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=lambda wildcards, input, attempt: cost.energies(config, sizes(), input.size_mb).mem_mb(attempt),
+        runtime=lambda wildcards, input, attempt: cost.energies(config, sizes(), input.size_mb).runtime(attempt),
     params:
         config=sections("reference"),
         run=lambda wildcards, input: f"--run {Path(input.weights).parent}" if input.weights else "",

@@ -13,10 +13,10 @@ rule pretrain:
         "<benchmarks>/pretrain/{model}/{split}/{seed}.tsv"
     conda:
         "../../envs/mdstride.yaml"
-    threads: 8
+    threads: TRAINING_THREADS
     resources:
-        mem_mb=8000,
-        runtime=720,
+        mem_mb=lambda wildcards, input, attempt: cost.pretrain(input.size_mb).mem_mb(attempt),
+        runtime=720,  # what is left then goes on in the next attempt
         gpu=config["pretrain"]["processes"],
     params:
         config=sections("pretrain"),
@@ -31,6 +31,7 @@ rule pretrain:
         state=f"{OUT}/state/{{model}}/{{split}}/{{seed}}",
         source=source_hash("train", "models", "windows.py"),
     shell:
-        "{params.launch} -m mdstride pretrain --config {params.config:q} --model {wildcards.model:q} "
+        # shell and tee outlive a SIGTERM, so that the job is not over before the state is saved
+        "trap '' TERM; {params.launch} -m mdstride pretrain --config {params.config:q} --model {wildcards.model:q} "
         "--split {wildcards.split:q} --seed {wildcards.seed:q} --dataset {input.dataset:q} "
         "--output {params.folder:q} --state {params.state:q} 2>&1 | tee {log:q}"

@@ -13,8 +13,8 @@ rule relax:
         "../../envs/mdstride.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: cost.relax(config, size(wildcards)).mem_mb(attempt),
+        runtime=lambda wildcards, attempt: cost.relax(config, size(wildcards)).runtime(attempt),
     params:
         config=sections("relax", "reference"),
         smiles=lambda wildcards: selected()[wildcards.id]["smiles"],

@@ -20,8 +20,8 @@ rule report:
     conda:
         "../../envs/mdstride.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: cost.report(config, len(sizes()), len(RUNS)).mem_mb(attempt),
+        runtime=lambda wildcards, attempt: cost.report(config, len(sizes()), len(RUNS)).runtime(attempt),
     params:
         config=sections(*SECTIONS),
         runs=[f"{OUT}/runs/{run}" for run in RUNS],

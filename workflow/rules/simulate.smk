@@ -12,8 +12,8 @@ rule simulate:
         "../../envs/mdstride.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: cost.simulate(config, size(wildcards)).mem_mb(attempt),
+        runtime=lambda wildcards, attempt: cost.simulate(config, size(wildcards)).runtime(attempt),
     params:
         config=sections("simulate", "reference"),
         # undeclared, so that Snakemake leaves it alone and an interrupted trajectory goes on
@@ -21,7 +21,8 @@ rule simulate:
         previous=f"{OUT}/state/trajectories/{{id}}/{{replica}}.h5md",  # so a longer one goes on where this one ends
         source=source_hash("simulate", "engines", "bonds.py", "constants.py", "rigid.py"),
     shell:
-        "OMP_NUM_THREADS=1 python -m mdstride simulate --config {params.config:q} --structure {input:q} --replica {wildcards.replica:q} "
+        # the shell outlives a SIGTERM, so that the job is not over before the state is saved
+        "trap '' TERM; OMP_NUM_THREADS=1 python -m mdstride simulate --config {params.config:q} --structure {input:q} --replica {wildcards.replica:q} "
         "--state {params.state:q} --previous {params.previous:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -40,8 +41,8 @@ rule twin:
         "../../envs/mdstride.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: twin_cost(wildcards).mem_mb(attempt),
+        runtime=lambda wildcards, attempt: twin_cost(wildcards).runtime(attempt),
     params:
         config=sections("simulate", "reference"),
         state=f"{OUT}/state/trajectories/{{id}}/{{replica}}.twin",
@@ -49,6 +50,7 @@ rule twin:
         length=config["plan"]["twin_length"],
         source=source_hash("simulate", "engines", "bonds.py", "constants.py", "rigid.py"),
     shell:
-        "OMP_NUM_THREADS=1 python -m mdstride simulate --config {params.config:q} --structure {input.structure:q} "
+        # the shell outlives a SIGTERM, so that the job is not over before the state is saved
+        "trap '' TERM; OMP_NUM_THREADS=1 python -m mdstride simulate --config {params.config:q} --structure {input.structure:q} "
         "--replica {wildcards.replica:q} --twin-of {input.original:q} --length {params.length} "
         "--state {params.state:q} --previous {params.previous:q} --output {output:q} > {log:q} 2>&1"

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mdstride.published import Published
 from mdstride.report.cells import small, strong
 from mdstride.report.markup import details, section, table, text
 from mdstride.report.material import Material, Outcome
@@ -73,15 +74,15 @@ def literature(material: Material, outcome: Outcome) -> str:
     for one in outcome.published:
         name = material.name(one.compound) if one.compound else one.name
         said = f"{one.model}{f', {one.version}' if one.version else ''}"
-        values = [_own(outcome, model, one.metric.lower(), one.compound) for model in models]
+        values = [_own(outcome, model, one) for model in models]
         cells = [text(name), one.metric, *(error(value) for value in values), text(one.value), text(said)]
         rows.append([*cells, text("; ".join(filter(None, (one.source, one.note))))])
     mark = " Its test frames overlap with training (leaky): neither column shows how a model does on new frames."
     return section(
         f"{outcome.name}-literature",
         "Beside the literature",
-        f"<p>The same protocol, other data: our reference is another level of theory, so the columns may differ for "
-        f"that alone.{mark if outcome.split.leaky else ''}</p>",
+        "<p>The same protocol; where the trajectories are other ones, by another level of theory or of other lengths, the "
+        f"columns may differ for that alone.{mark if outcome.split.leaky else ''}</p>",
         table(
             f"Ours in 10⁻² Å²; published as printed, {outcome.published[0].unit}",
             ["case", "metric", *(f"{model}, here" for model in models), "published", "by", "source and note"],
@@ -91,9 +92,11 @@ def literature(material: Material, outcome: Outcome) -> str:
     )
 
 
-def _own(outcome: Outcome, model: str, metric: str, compound: str) -> float:
-    """S2S or S2T (Å²) of one compound, or of all."""
+def _own(outcome: Outcome, model: str, one: Published) -> float:
+    """The same score of ours (Å²), of one compound or of all; NaN where it was not measured (`evaluate.drawn`)."""
+    if one.protocol == "tg80":  # lags drawn for each window: not those of the tables above
+        return float(outcome.table.by_seed(model, "drawn").mean())
     errors = outcome.table.by_seed(model, "mse").mean(0)
-    if compound:
-        errors = errors[[outcome.table.compounds.index(compound)]]
-    return float(errors[:, -1].mean() if metric == "s2s" else errors.mean())
+    if one.compound:
+        errors = errors[[outcome.table.compounds.index(one.compound)]]
+    return float(errors[:, -1].mean() if one.metric == "S2S" else errors.mean())

@@ -175,5 +175,5 @@ def test_published_scores_stand_beside_ours(tmp_path):
     header, first, second = rows(literature(found, outcome), "Ours in 10⁻² Å²")
     assert header == ["case", "metric", "atom, here", "published", "by", "source and note"]
     assert first == ["compound E", "S2S", "300", "4.62", "EGNO", "Xu et al.; other data"]
-    assert second == ["fold 1", "S2T", "150", "4.62", "EGNO", "Xu et al.; other data"]
+    assert second == ["fold 1", "S2T", "62.4", "4.62", "EGNO", "Xu et al.; other data"]  # metric `drawn`
     assert literature(found, found.outcomes[0]) == ""

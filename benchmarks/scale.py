@@ -2,9 +2,9 @@
 
     python benchmarks/scale.py [--compounds 2500] [--replicas 3] [--profile FILE]
 
-After a made-up selection (the checkpoint is satisfied): seconds and peak memory of a dry run with everything to do, with
-nothing to do (all outputs exist as empty files, with the records that Snakemake keeps of them), and of what each job on a
-cluster does before its work: read the workflow and find its one job. Prints a Markdown table.
+After a made-up selection (the checkpoint is satisfied): seconds and peak memory of a dry run with everything to do,
+with nothing to do (all outputs exist as empty files, with the records that Snakemake keeps of them), and of what each
+job on a cluster does before its work: read the workflow and find its one job. Prints a Markdown table.
 """
 
 import argparse
@@ -24,7 +24,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("Snakefile", "workflow", "config.yaml", "config", "resources", "profiles", "envs")
-COLUMNS = "id,cid,smiles,name,formula,n_heavy,n_atoms,source,seed,seed_similarity,nearest,nearest_similarity".split(",")
+COLUMNS = (
+    "id", "cid", "smiles", "name", "formula", "n_heavy", "n_atoms", "source", "seed", "seed_similarity", "nearest",
+    "nearest_similarity",
+)  # fmt: skip
 OUT = Path("results/scale")
 TARGET = "60 s, 1 GB"
 
@@ -50,7 +53,7 @@ def main() -> None:
         job = measure(folder, "-n", "--target-jobs", first, "--allowed-rules", "simulate", "--force", "--cores", "1")
         records = sum(1 for path in (folder / ".snakemake/metadata").rglob("*") if path.is_file())
     count = int(re.findall(r"^total\s+(\d+)", everything.text, re.M)[0])
-    print(f"\n{options.compounds:,} compounds x {options.replicas} replicas: {count:,} jobs, {outputs:,} output files, ")
+    print(f"\n{options.compounds:,} compounds x {options.replicas} replicas: {count:,} jobs, {outputs:,} output files,")
     print(f"{records:,} records of them. Target of each dry run: {TARGET}.\n")
     print("| | seconds | peak memory, MB |\n|---|---:|---:|")
     for label, found in (
@@ -91,14 +94,16 @@ def prepare(folder: Path, compounds: int, replicas: int) -> None:
         writer.writerow(COLUMNS)
         for number in range(compounds):
             size = 7 + number % 24
-            writer.writerow([identifier(number), number, "C" * (size // 3), f"number {number}", "", size // 2, size, "library", "", "", "", ""])
+            known = [identifier(number), number, "C" * (size // 3), f"number {number}", "", size // 2, size, "library"]
+            writer.writerow([*known, "", "", "", ""])
 
 
 def make_outputs(folder: Path, text: str) -> int:
     """Every file that a dry run says it would make, empty, each later than what it depends on."""
     stages: dict[str, list[str]] = {}
     for rule, body in re.findall(r"^(?:rule|checkpoint) (\w+):\n((?: {4}.*\n)+)", text, re.M):
-        stages.setdefault(rule, []).extend(re.findall(r"^ {4}output: (.*)$", body, re.M)[0].split(", ") if "    output: " in body else [])
+        for outputs in re.findall(r"^ {4}output: (.*)$", body, re.M)[:1]:
+            stages.setdefault(rule, []).extend(outputs.split(", "))
     paths = [folder / name for names in stages.values() for name in names]
     start = time.time() - 10_000
     for age, names in enumerate(stages.values()):

@@ -81,8 +81,8 @@ def literature(material: Material, outcome: Outcome) -> str:
     return section(
         f"{outcome.name}-literature",
         "Beside the literature",
-        "<p>The same protocol; where the trajectories are other ones, by another level of theory or of other lengths, the "
-        f"columns may differ for that alone.{mark if outcome.split.leaky else ''}</p>",
+        "<p>The same protocol; where the trajectories are other ones, by another level of theory or of other lengths, "
+        f"the columns may differ for that alone.{mark if outcome.split.leaky else ''}</p>",
         table(
             f"Ours in 10⁻² Å²; published as printed, {outcome.published[0].unit}",
             ["case", "metric", *(f"{model}, here" for model in models), "published", "by", "source and note"],

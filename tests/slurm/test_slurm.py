@@ -143,6 +143,8 @@ def outcome(slurm, local, tmp_path_factory) -> Outcome:
     found = Outcome(folder, status, (folder / "snakemake.log").read_text(encoding="utf-8"), interrupted)
     for job in scontrol(slurm, "show", "job", "--oneliner").splitlines():
         values = dict(re.findall(r"(\S+?)=(\S*)", job))
+        if "Comment" not in values:  # no jobs in the system: the test of `status` shows why
+            continue
         found.states.setdefault(values["Comment"], []).append(values["JobState"])
         found.restarts[values["JobId"]] = int(values["Restarts"])
         found.gpus[values["Comment"]] = values.get("TresPerJob", "")

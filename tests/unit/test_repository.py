@@ -61,13 +61,21 @@ def test_every_dependency_is_pinned_and_explained():
         assert f"| {name} " in explained, f"{name} is not in docs/dependencies.md"
 
 
-def test_conda_and_pip_agree_on_versions():
+@pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.name)
+def test_conda_and_pip_agree_on_versions(path):
     renamed = {"pytorch": "torch", "tblite-python": "tblite", "matplotlib-base": "matplotlib"}
     renamed["snakemake-minimal"] = "snakemake"
-    environment = yaml.safe_load((ROOT / "envs/mdstride.yaml").read_text(encoding="utf-8"))
+    environment = yaml.safe_load(path.read_text(encoding="utf-8"))
     versions = dict(entry.split("=") for entry in environment["dependencies"] if "=" in entry)
     versions.pop("python")
     assert {name: pins()[renamed.get(name, name)] for name in versions} == versions
+    assert path.with_name(f"{path.stem}.post-deploy.sh").exists()
+
+
+def test_container_and_pip_agree_on_the_version_of_python():
+    container = (ROOT / "envs/Containerfile").read_text(encoding="utf-8")
+    (version,) = re.findall(r"^FROM \S+/python:([\d.]+)-", container, re.M)
+    assert f"Python {version}." in (ROOT / "envs/constraints.txt").read_text(encoding="utf-8").splitlines()[0]
 
 
 def test_files_stay_short():

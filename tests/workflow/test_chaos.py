@@ -1,6 +1,7 @@
 """A run in which jobs and Snakemake itself are killed again and again ends as one that was left alone."""
 
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -27,7 +28,8 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 def prepared(folder: Path) -> Path:
     clone(folder)
-    text = f"plan:\n  replicas: 1\n  twins: 0\nselect:\n  pick:\n    max_atoms: 12\n    count: {COMPOUNDS}\n"
+    pick = f"select:\n  pick:\n    max_atoms: 12\n    count: {COMPOUNDS}\n"
+    text = f"plan:\n  replicas: 1\n  twins: 0\n{pick}simulate:\n  production: 0.5\n"
     (folder / "chaos.yaml").write_text(text, encoding="utf-8")
     return folder
 
@@ -52,16 +54,19 @@ def test_twenty_kills_change_nothing(tmp_path):
     process, killed, until = start(folder), {"job": 0, "workflow": 0}, time.monotonic() + DEADLINE
     while sum(killed.values()) < KILLS:
         assert time.monotonic() < until, killed
-        time.sleep(chance.uniform(0.5, 3.0))
+        time.sleep(chance.uniform(0.2, 1.5))
         if process.poll() is not None:  # it has given up the jobs that were killed, or is done
+            if process.returncode == 0:
+                shutil.rmtree(folder / "results/tiny/trajectories")
             process = start(folder)
-        elif chance.random() < 0.4:
-            process.kill()  # its jobs live on, and may meet those of the next run
-            process.wait()
-            killed["workflow"] += 1
         elif jobs := working(process):
-            chance.choice(jobs).kill()
-            killed["job"] += 1
+            if chance.random() < 0.4:
+                process.kill()  # its jobs live on, and may meet those of the next run
+                process.wait()
+                killed["workflow"] += 1
+            else:
+                chance.choice(jobs).kill()
+                killed["job"] += 1
     process.wait(timeout=DEADLINE)
     last = start(folder).wait(timeout=DEADLINE)
     assert last == 0, (folder / "log").read_text()[-5000:]

@@ -14,7 +14,7 @@ rule baselines:
     benchmark:
         "<benchmarks>/evaluate/baselines/{split}.tsv"
     conda:
-        "../../envs/mdstride.yaml"
+        "../../envs/train.yaml"
     threads: 4
     resources:
         mem_mb=lambda wildcards, input, attempt: cost.evaluate(config, len(sizes()), input.size_mb).mem_mb(attempt),
@@ -39,7 +39,7 @@ rule evaluate:
     benchmark:
         "<benchmarks>/evaluate/{model}/{split}/{seed}.tsv"
     conda:
-        "../../envs/mdstride.yaml"
+        "../../envs/train.yaml"
     threads: 4
     resources:
         mem_mb=lambda wildcards, input, attempt: cost.evaluate(config, len(sizes()), input.size_mb).mem_mb(attempt),

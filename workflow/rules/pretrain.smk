@@ -12,7 +12,7 @@ rule pretrain:
     benchmark:
         "<benchmarks>/pretrain/{model}/{split}/{seed}.tsv"
     conda:
-        "../../envs/mdstride.yaml"
+        "../../envs/train.yaml"
     threads: TRAINING_THREADS
     resources:
         mem_mb=lambda wildcards, input, attempt: cost.pretrain(input.size_mb).mem_mb(attempt),

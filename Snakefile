@@ -5,7 +5,10 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "config.yaml"
+# A job on a cluster starts Snakemake anew, which is handed the configuration this one has frozen (rules/common.smk).
+if workflow.is_main_process or not config:
+
+    configfile: "config.yaml"
 
 
 report: "workflow/report/workflow.rst"
@@ -22,6 +25,10 @@ pathvars:
 
 onstart:
     claim()
+
+
+onerror:
+    check_writable()
 
 
 rule all:

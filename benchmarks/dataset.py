@@ -301,14 +301,12 @@ def imagine(row: dict[str, str], molecule: Chem.Mol, frames: int) -> tuple[Struc
         "atomic_numbers": numbers,
         "bonds": bonds,
         "masses": masses,
-        "software": {},
     }
     figures = {"passed": True, "reason": "", "frames": frames, "drift": 0.0, "temperature": TEMPERATURE}
     structure = Structure(
         **shared,
         smiles=row["smiles"],
         energy=0.0,
-        settings={},
         positions=reference,
         frequencies=wavenumbers,
         modes=modes,
@@ -323,7 +321,7 @@ def imagine(row: dict[str, str], molecule: Chem.Mol, frames: int) -> tuple[Struc
         potential_energy=energy,
         kinetic_energy=energy,
         temperature=np.full(frames, TEMPERATURE),
-        parameters={"replica": 0, "reference": CONFIG["reference"], "synthetic": True},
+        provenance={"settings": {"replica": 0, "reference": CONFIG["reference"], "synthetic": True}},
         verdict=figures | {"fluctuation": 0.0, "max_force": float(np.abs(forces).max())},
     )
     return structure, trajectory

@@ -215,9 +215,26 @@ def whole_stage(options: argparse.Namespace) -> None:
     print("|---:|---:|---:|---:|---:|---:|---:|")
     print(
         f"| {len(jobs)} | {options.length} | {options.cores} | {wall:.0f} | {work:.0f} | {share * work:.0f} % "
-        f"(target 90 %) | {share * sum(jobs):.0f} % |",
+        f"(target 90 %) | {share * sum(jobs):.0f} % |"
+    )
+    start, rest = start_of_a_job(), (options.cores * wall - sum(jobs)) / len(jobs)
+    percent = 100 * start * len(jobs) / sum(jobs)
+    print(
+        f"\nOverhead per job: {start:.2f} s to start Python and import, {percent:.1f} % of it; "
+        f"{rest:.2f} s of a core between jobs: start of Snakemake, its graph, the end when one core has nothing left",
         flush=True,
     )
+
+
+def start_of_a_job() -> float:
+    """Seconds until the command has everything imported that it works with; median of 9."""
+    command = [sys.executable, "-c", "import mdstride.cli, mdstride.simulate.stage, mdstride.engines.tblite"]
+    seconds = []
+    for _ in range(9):
+        begin = time.perf_counter()
+        subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        seconds.append(time.perf_counter() - begin)
+    return float(np.median(seconds))
 
 
 def stage_config(folder: Path, length: float) -> Path:
@@ -232,15 +249,16 @@ def stage_config(folder: Path, length: float) -> Path:
     settings: dict[str, Any] = {
         "run": "benchmark",
         "results": str(folder / "results"),
-        "plan": {"replicas": 1},
+        "plan": {"replicas": 1, "twin_length": 0.1},
         "library": {"source": "csv", "path": str(folder / "library.csv"), "shards": 1},
         "screen": {"seed_similarity": [0.0, 1.0]},
         "select": {"names": None, "extra_compounds": str(folder / "extra.csv"), "max_similarity": 1.0},
         "reference": REFERENCE,
         "relax": {"conformers": 1},  # not measured
         "simulate": {"timestep": TIMESTEP, "equilibration": 0.1, "production": length - 0.1, "retry": {"attempts": 0}},
-        "pretrain": {"lags": [10.0, 100.0]},  # not run, but the default lags are longer than these trajectories
-        "evaluate": {"lags": [100.0]},
+        # not run, but the defaults are longer than these trajectories
+        "pretrain": {"lags": [10.0, 100.0]},
+        "evaluate": {"lags": [100.0], "rollout": None},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     return folder / "config.yaml"

@@ -10,9 +10,8 @@ from mdstride.arguments import Settings, add_command
 from mdstride.errors import InputError
 
 STATUS = """\
-Reads files alone: it disturbs no job, takes no lock, needs no Snakemake, and works on any machine that sees the folder.
-A job counts as running while its log has grown within the last ten minutes, and as done when its output is there; what
-is out of date after a change, `snakemake -n` tells.
+Reads files alone: it disturbs no job, needs no Snakemake, and works on any machine that sees the folder. A job counts
+as done when its output is there; what is out of date after a change, `snakemake -n` tells.
 
   mdstride status results/default
   mdstride status results/default --watch 10

@@ -27,7 +27,7 @@ STAGES = (
 """Rules of the workflow in the order in which they run."""
 
 CLAIM = ".workflow.lock"
-"""There while a workflow is at work in the folder of a run, and after one was killed."""
+"""Held while a workflow is at work in the folder of a run; left there by one that was killed."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Job:
     state: str = ""
     """From which it goes on after an interruption; empty where it starts anew."""
     lock: str = ""
-    """There while a process is at work, and after that one was killed; empty where none is taken."""
+    """Held while a process is at work, left there by one that was killed; empty where none is taken."""
 
     @property
     def benchmark(self) -> str:

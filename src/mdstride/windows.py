@@ -6,6 +6,7 @@ windows on every device, and the size of a batch is known without waiting for th
 in a file that the system maps to memory.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -209,7 +210,9 @@ class _Store:
         path = self._scratch / f"{self._dataset.hash()[:16]}-{len(self._found)}-{atoms}-{self._rows}-{name}.f32"
         if not path.exists():
             with atomic_path(path) as part:
-                self._fill(np.memmap(part, np.float32, "w+", shape=(self._rows, 3)), name)
+                with part.open("wb") as stream:  # a full disk says so here; in the map it would be a SIGBUS
+                    os.posix_fallocate(stream.fileno(), 0, self._rows * 3 * np.dtype(np.float32).itemsize)
+                self._fill(np.memmap(part, np.float32, "r+", shape=(self._rows, 3)), name)
         return torch.from_file(str(path), size=self._rows * 3, dtype=torch.float32).view(self._rows, 3)
 
     def _fill(self, flat: np.ndarray, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ import yaml
 
 from mdstride.config import SCHEMA, SECTIONS
 from mdstride.formats.dataset import CompoundData, Dataset, Replica
-from mdstride.formats.dataset_file import write_dataset
+from mdstride.formats.dataset_file import read_dataset, write_dataset
 from mdstride.formats.h5md import Trajectory, write_trajectory
-from mdstride.formats.provenance import software
+from mdstride.formats.hdf5 import create
+from mdstride.formats.provenance import DATASET, sha256, software, write_record
 from mdstride.formats.scores_file import Scores, write_scores
 from mdstride.formats.split import Split, whole
 from mdstride.formats.structure import Structure, write_structure
 from mdstride.formats.tables import write_table
-from mdstride.layout import planned_jobs
 
 ROOT = SCHEMA.parents[2]
 IDS = [f"{letter * 14}-UHFFFAOYSA-N" for letter in "ABCD"]
@@ -49,46 +50,79 @@ def make_run(run: Path, config: dict[str, Any] | None = None) -> Path:
     config = config or settings()
     note(run, config)
     generator = np.random.default_rng(1)
-    write_table(run / "compounds.csv", ("id", "name"), [{"id": id, "name": f"compound {id[0]}"} for id in IDS])
+    _selection(run, config)
     rows = []
     for id in IDS:
         reference = generator.normal(size=(3, 3))
-        write_structure(run / f"structures/{id}.h5", structure(id, reference))
+        minimum = run / f"structures/{id}.h5"
+        write_structure(minimum, structure(id, reference))
         for replica in range(config["plan"]["replicas"]):
-            one = trajectory(id, replica, reference + 0.1 * generator.normal(size=(FRAMES, 3, 3)))
-            write_trajectory(run / f"trajectories/{id}/{replica}.h5md", one)
+            one = trajectory(id, replica, reference + 0.1 * generator.normal(size=(FRAMES, 3, 3)), minimum)
+            path = run / f"trajectories/{id}/{replica}.h5md"
+            write_trajectory(path, one)
             if replica < config["plan"]["twins"]:
-                write_trajectory(run / f"trajectories/{id}/{replica}.twin.h5md", one)
+                twin = made("twin", {"replica": replica}, structure=minimum, original=path)
+                write_trajectory(path.with_suffix(".twin.h5md"), replace(one, provenance=twin))
             figures = {"drift": 0.01, "fluctuation": 0.2, "temperature": 300 + generator.normal(), "max_force": 5.0}
             rows.append(
                 {"id": id, "name": "", "replica": replica, "passed": True, "reason": "", "frames": 20} | figures
             )
     write_table(run / "trajectories.csv", list(rows[0]), rows)
     write_dataset(run / "dataset.h5", dataset(run, rows))
-    write_scores(run / "scores/baselines/compound.h5", scores("baselines", None, generator))
-    write_scores(run / "scores/atom/compound/1.h5", scores("atom", 1, generator))
-    details = {"software": VERSIONS | {"torch": "2.13.0"}, "source": "0123456789abcdef", "validation": 0.016}
-    written = {
-        "runs/atom/compound/1/run.json": json.dumps(details),
-        "runs/atom/compound/1/weights.safetensors": "weights",
-        "summary.csv": "split,model,metric,lag,value,low,high\ncompound,atom,mse,10.0,0.01,0.008,0.012\n",
-    }
-    jobs = [job.output for some in planned_jobs(config, IDS).values() for job in some or ()]
-    for name in [*jobs, *written, "select/1-of-2.tsv.gz", "state/dataset.h5", "logs/select.log", ".report.html.x.part"]:
-        path = run / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if name in written or not path.exists():
-            path.write_text(written.get(name, f"made-up {name}\n"), encoding="utf-8")
+    write_record(made("dataset", compounds=run / "compounds.csv"), run / "trajectories.csv")
+    known = {DATASET: read_dataset(run / "dataset.h5").hash()}
+    weights = run / "runs/atom/compound/1/weights.safetensors"
+    fill(weights, "weights")
+    details = made("pretrain") | {"software": VERSIONS | {"torch": "2.13.0"}, "inputs": known, "validation": 0.016}
+    fill(weights.with_name("run.json"), json.dumps(details))
+    for name, seed, stage in (("baselines/compound", None, "baselines"), ("atom/compound/1", 1, "evaluate")):
+        one = scores(name.partition("/")[0], seed, generator)
+        about = made(stage) | {"inputs": known} if seed is None else made(stage, weights=weights)
+        write_scores(run / f"scores/{name}.h5", replace(one, about=one.about | about))
+        fill(run / f"scores/{name}.energies.csv", "made-up energies\n")
+        write_record(made("energies", scores=run / f"scores/{name}.h5"), run / f"scores/{name}.energies.csv")
+    fill(run / "summary.csv", "split,model,metric,lag,value,low,high\ncompound,atom,mse,10.0,0.01,0.008,0.012\n")
+    for name in ("report.html", "state/dataset.h5", "logs/select.log", ".report.html.x.part"):
+        fill(run / name, f"made-up {name}\n")
+    write_record(made("report", compounds=run / "compounds.csv"), run / "report.html", run / "summary.csv")
     return run
+
+
+def _selection(run: Path, config: dict[str, Any]) -> None:
+    counts, tables = run / "select/counts.json", [run / f"{name}.csv" for name in ("compounds", "rejections", "space")]
+    shards = [run / f"select/{k}-of-2.tsv.gz" for k in (1, 2)]
+    for path in (*shards, *tables[1:]):
+        fill(path, f"made-up {path.name}\n")
+    seeds = {"screen.seeds": ROOT / config["screen"]["seeds"]}
+    outputs = {path.name: sha256(path) for path in shards}
+    fill(counts, json.dumps(made("library", **seeds) | {"outputs": outputs, "records": 9}))
+    for path in shards:
+        with create(path.with_suffix("").with_suffix(".h5")) as file:
+            file.attrs["provenance"] = json.dumps(made("screen", shard=path))
+    write_table(tables[0], ("id", "name"), [{"id": id, "name": f"compound {id[0]}"} for id in IDS])
+    write_record(made("select", counts=counts), *tables)
+
+
+def fill(path: Path, text: str) -> None:
+    """Write a file, and the folders it lies in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def made(stage: str, settings: dict[str, Any] | None = None, **inputs: Path) -> dict[str, Any]:
+    """A record, of made-up code."""
+    hashes = {name: sha256(path) for name, path in inputs.items()}
+    made_of = {"source": "0123456789abcdef", "software": VERSIONS}
+    return {"stage": stage, "settings": settings or {}, "inputs": hashes} | made_of
 
 
 def structure(id: str, positions: np.ndarray, **changes: Any) -> Structure:
     modes = {"frequencies": np.array([1539.3, 3643.0, 3651.1]), "modes": np.zeros((3, 3, 3)), "masses": MASSES}
     fixed = {"atomic_numbers": NUMBERS, "bonds": BONDS, "positions": positions, "energy": -137.9}
-    return Structure(**{"id": id, "smiles": "O", "software": VERSIONS} | modes | fixed | changes)
+    return Structure(**{"id": id, "smiles": "O", "provenance": made("relax")} | modes | fixed | changes)
 
 
-def trajectory(id: str, replica: int, positions: np.ndarray) -> Trajectory:
+def trajectory(id: str, replica: int, positions: np.ndarray, minimum: Path) -> Trajectory:
     frames = len(positions)
     series = {name: np.zeros(frames) for name in ("potential_energy", "kinetic_energy", "temperature")}
     return Trajectory(
@@ -105,9 +139,8 @@ def trajectory(id: str, replica: int, positions: np.ndarray) -> Trajectory:
         velocities=np.zeros_like(positions),
         forces=np.zeros_like(positions),
         **series,
-        parameters={"replica": replica},
         verdict={"passed": True, "reason": ""},
-        software=VERSIONS,
+        provenance=made("simulate", {"replica": replica}, structure=minimum),
     )
 
 
@@ -127,7 +160,8 @@ def dataset(run: Path, rows: list[dict[str, Any]]) -> Dataset:
         labels = {"name": id[0], "smiles": "O", "mapped_smiles": "O", "cid": "", "formula": "H2O"}
         compounds[id] = CompoundData(id, labels, NUMBERS, MASSES, BONDS, np.zeros((3, 3)), tuple(replicas))
     parts = {"train": whole(IDS[2:]), "validation": whole(IDS[1:2]), "test": whole(IDS[:1])}
-    return Dataset(compounds, {"compound": Split(parts, "random")}, {"trajectories": {"software": VERSIONS}})
+    about = made("dataset", {"trajectories": {"software": VERSIONS}}, compounds=run / "compounds.csv")
+    return Dataset(compounds, {"compound": Split(parts, "random")}, about.pop("settings"), provenance=about)
 
 
 def scores(model: str, seed: int | None, generator: np.random.Generator) -> Scores:
@@ -143,9 +177,15 @@ def scores(model: str, seed: int | None, generator: np.random.Generator) -> Scor
 
 
 def edit_table(path: Path, change) -> None:
-    """Write a CSV again after `change(rows)`."""
+    """Write a CSV again after `change(rows)`, as if its stage had done so."""
     with path.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     columns = list(rows[0])
     change(rows)
     write_table(path, columns, rows)
+    record = next(
+        one for one in path.parent.glob("*.provenance.json") if path.name in json.loads(one.read_text())["outputs"]
+    )
+    found = json.loads(record.read_text())
+    found["outputs"][path.name] = sha256(path)
+    record.write_text(json.dumps(found))

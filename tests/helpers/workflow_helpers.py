@@ -1,7 +1,12 @@
 """Copies of the repository in which tests run the workflow, and what they look for there."""
 
+import os
 import re
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mdstride.formats.dataset_file import read_dataset
@@ -21,6 +26,45 @@ def clone(folder: Path) -> Path:
         else:
             shutil.copy(source, target)
     return folder
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "snakemake", "--cores", "2", *TINY, *arguments]
+
+
+def snakemake(folder: Path, *arguments: str, ok: bool = True, **environment: str) -> str:
+    """What a run says; it must end well, or with `ok=False` badly."""
+    done = subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    text = done.stdout + done.stderr
+    assert (done.returncode == 0) == ok, text
+    return text
+
+
+def started(folder: Path, *arguments: str, until: Callable[[], object], **environment: str) -> subprocess.Popen[str]:
+    """A run under way, that has come as far as `until` something is true; it writes to `log` in its folder."""
+    with (folder / "log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            command(*arguments), cwd=folder, env=os.environ | environment, stdout=log, stderr=log, text=True
+        )
+    while not until():
+        assert process.poll() is None, (folder / "log").read_text(encoding="utf-8")
+        time.sleep(0.05)
+    return process
+
+
+def ended(process: subprocess.Popen[str], folder: Path, *, ok: bool = True) -> str:
+    """What a run under way has said when it has ended: well, or with `ok=False` badly."""
+    status, text = process.wait(timeout=500), (folder / "log").read_text(encoding="utf-8")
+    assert (status == 0) == ok, text
+    return text
 
 
 def jobs(text: str) -> dict[str, int]:

@@ -42,7 +42,7 @@ def test_a_replica_passes_with_all_its_frames(stored, short):
     assert 0 < verdict["fluctuation"] < 1.0
     assert 1.0 < verdict["longest_bond"] < 1.3
     assert len(verdict["block_time"]) == len(verdict["block_energy"]) == 30
-    assert trajectory.parameters["simulate"] == short and trajectory.software["tblite"]
+    assert trajectory.parameters["simulate"] == short and trajectory.provenance["software"]["tblite"]
 
 
 def test_no_frame_holds_a_value_that_is_not_finite(stored):

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A real Slurm of one node on this machine, for tests. Needs root and Debian's packages, neither systemd nor cgroups nor
-# a database; a container will do.
+# A real Slurm of one node on this machine, for tests: it claims 16 cores, 64 GB and a GPU, whatever the machine has.
+# Needs root and Debian's packages, neither systemd nor cgroups nor a database; a container will do.
 #   cluster.sh install     slurm-wlm and munge from Debian, without starting their services
 #   cluster.sh start DIR   start it; `export SLURM_CONF=DIR/slurm.conf PATH=DIR/bin:$PATH` leads Slurm's commands to it
 #   cluster.sh stop DIR    cancel its jobs and stop exactly what `start DIR` started
@@ -22,10 +22,8 @@ install() {
 }
 
 configure() {
-    local host cpus memory ports
+    local host ports
     host=$(hostname -s)
-    cpus=$(nproc)
-    memory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo) # at most what slurmd finds
     read -r -a ports < <(python3 -c '
 import socket
 held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
@@ -47,6 +45,7 @@ SelectTypeParameters=CR_Core_Memory
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 ReturnToService=2
+SlurmdParameters=config_overrides
 MinJobAge=300
 KillWait=10
 SchedulerParameters=batch_sched_delay=1,sched_interval=5,sched_min_interval=500000
@@ -58,14 +57,29 @@ SlurmdSpoolDir=$dir/spool
 SlurmctldLogFile=$dir/slurmctld.log
 SlurmdLogFile=$dir/slurmd.log
 PlugStackConfig=$dir/plugstack.conf
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$cpus RealMemory=$memory Gres=gpu:fake:1 State=UNKNOWN
+NodeName=$host NodeAddr=127.0.0.1 CPUs=16 RealMemory=64000 Gres=gpu:fake:1 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
     echo "NodeName=$host Name=gpu Type=fake File=/dev/null" >"$dir/gres.conf"
     touch "$dir/plugstack.conf"
     # Snakemake's plugin drops SLURM_CONF before it calls srun in a job
     printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$dir/slurm.conf" "$(command -v srun)" >"$dir/bin/srun"
-    chmod +x "$dir/bin/srun"
+    # The plugin asks how its jobs are after 1, 12, 33, 64, ... s, and again after 1 s once one of them has ended: here the
+    # answer comes when one has, after half a minute at the latest
+    cat >"$dir/bin/squeue" <<SQUEUE
+#!/bin/sh
+export SLURM_CONF=$dir/slurm.conf
+case "\$*" in *--states=all*)
+    for _ in \$(seq 60); do
+        ended=\$($(command -v squeue) --noheader --format=%i --sort=i --states=CA,CD,F,NF,OOM,TO)
+        [ "\$ended" = "\$(cat $dir/ended)" ] && sleep 0.5 || break
+    done
+    echo "\$ended" >$dir/ended
+esac
+exec $(command -v squeue) "\$@"
+SQUEUE
+    touch "$dir/ended"
+    chmod +x "$dir"/bin/*
 }
 
 daemon() { # name, command...

@@ -1,10 +1,9 @@
 """The workflow on a real Slurm of one node: jobs die in three ways, and the bits are those of a local run.
 
-pytest -m slurm tests/slurm          three minutes on two cores; needs root and `tests/slurm/cluster.sh install`
+pytest -m slurm tests/slurm          two minutes on two free cores; needs root and `tests/slurm/cluster.sh install`
 """
 
 import importlib.util
-import json
 import os
 import re
 import shutil
@@ -18,32 +17,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
 import pytest
 import yaml
+from interruptions import Interrupted, interrupt, scontrol
 from workflow_helpers import TINY, clone, content, jobs
 
 pytestmark = pytest.mark.slurm
 
 CLUSTER = Path(__file__).with_name("cluster.sh")
 SMALL = {
-    "plan": {"replicas": 1},
+    "plan": {"replicas": 1, "twins": 0},
     "library": {"shards": 1},
     "select": {"pick": {"count": 3}},
-    "simulate": {"production": 4.0},  # long enough to be interrupted
+    "simulate": {"production": 2.0},  # long enough to be interrupted
 }
 """Laid over the tiny configuration."""
-UNDER_WAY = 2.5
-"""Processor seconds after which a trajectory is interrupted: after its equilibration, before its end."""
+EDITED = SMALL | {"simulate": {"production": 2.0, "temperature": 400.0}}
+"""What it becomes while the workflow runs, which goes on with what it was started with."""
 DEADLINE = 420.0
 """Seconds for the whole run."""
+GROUPS = {"selection": ["library", "screen", "select"], "scores": ["evaluate", "energies"]}
+"""Rules that take a second each here, in one job, since each job starts Snakemake twice; the profile has them apart."""
 
-
+SNAKEMAKE = (sys.executable, "-m", "snakemake")
 ON_SLURM = [
-    *(sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *TINY, "small.yaml"),
-    *("--set-threads", "pretrain=1"),  # a job for more cores than there are would wait for ever
-    *("--slurm-init-seconds-before-status-checks", "1"),  # then 11, 21, ... s after each other while nothing ends
-    *("--until", "pretrain"),
+    *(*SNAKEMAKE, "--workflow-profile", "profiles/slurm", *TINY, "small.yaml"),
+    *("--slurm-init-seconds-before-status-checks", "1"),  # not 20: jobs are short, and the cluster of the test is ours
+    *("--groups", "relax=relaxations", *(f"{rule}={group}" for group, rules in GROUPS.items() for rule in rules)),
 ]
 
 
@@ -80,7 +80,7 @@ def slurm() -> Iterator[dict[str, str]]:
 def local(tmp_path_factory) -> Iterator[tuple[Path, subprocess.Popen]]:
     """The same run without Slurm, up to its data set, under way while the other waits for Slurm."""
     folder = configured(tmp_path_factory.mktemp("local"))
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *TINY, "small.yaml", "--until", "dataset"]
+    command = [*SNAKEMAKE, "--cores", "1", *TINY, "small.yaml", "--until", "dataset"]
     with started(command, folder, os.environ) as process:
         yield folder, process
 
@@ -101,20 +101,12 @@ def started(command: list[str], folder: Path, environment: Mapping[str, str]) ->
 
 
 def configured(folder: Path) -> Path:
-    clone(folder)
-    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    configure(clone(folder), SMALL)
     return folder
 
 
-@dataclass
-class Interrupted:
-    """A trajectory that was interrupted in the middle."""
-
-    name: str
-    """Of its folder: the compound's id."""
-    job: str
-    steps: int
-    """That it left on the disk, to go on from there."""
+def configure(folder: Path, settings: dict) -> None:
+    (folder / "small.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
 
 
 @dataclass
@@ -135,11 +127,13 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def outcome(slurm, local, tmp_path_factory) -> Outcome:
-    """A run on Slurm up to a trained model, in which each of the three trajectories is interrupted in another way."""
+    """A run on Slurm, in which each of the three trajectories is interrupted in another way."""
     folder = configured(tmp_path_factory.mktemp("cluster"))
     with started(ON_SLURM, folder, slurm) as process:
-        interrupted = interrupt(process, folder, slurm)
+        edit_the_configuration(process, folder)
+        interrupted = interrupt(process, folder, slurm, deadline=DEADLINE)
         status = process.wait(DEADLINE)
+    configure(folder, SMALL)
     found = Outcome(folder, status, (folder / "snakemake.log").read_text(encoding="utf-8"), interrupted)
     for job in scontrol(slurm, "show", "job", "--oneliner").splitlines():
         values = dict(re.findall(r"(\S+?)=(\S*)", job))
@@ -151,81 +145,18 @@ def outcome(slurm, local, tmp_path_factory) -> Outcome:
     return found
 
 
-def interrupt(process: subprocess.Popen, folder: Path, slurm: dict[str, str]) -> dict[str, Interrupted]:
-    """Cancel the first trajectory that is under way, have the next requeued, let the third meet its time limit."""
-    ways = {"cancel": cancel, "requeue": requeue, "limit": meet_the_limit}
-    done: dict[str, Interrupted] = {}
-    deadline = time.monotonic() + DEADLINE
-    while len(done) < len(ways) and process.poll() is None and time.monotonic() < deadline:
+def edit_the_configuration(process: subprocess.Popen, folder: Path) -> None:
+    """As soon as the first job has been submitted."""
+    while "has been submitted" not in (folder / "snakemake.log").read_text(encoding="utf-8") and process.poll() is None:
         time.sleep(0.2)
-        for pid, name in trajectories(folder):
-            left = [way for way in ways if way not in done]
-            if not left or name in {one.name for one in done.values()} or cpu_seconds(pid) < UNDER_WAY:
-                continue
-            job = environment(pid)["SLURM_JOB_ID"]
-            ways[left[0]](job, pid, slurm)
-            while cpu_seconds(pid) > 0 and time.monotonic() < deadline:
-                time.sleep(0.1)
-            done[left[0]] = Interrupted(name, job, saved_steps(folder / f"results/tiny/state/trajectories/{name}/0"))
-    return done
+    configure(folder, EDITED)
 
 
-def cancel(job: str, pid: int, slurm: dict[str, str]) -> None:
-    subprocess.run(["scancel", job], env=slurm, check=True)
-
-
-def meet_the_limit(job: str, pid: int, slurm: dict[str, str]) -> None:
-    """Slurm looks at time limits every 30 s: the process is held until it does."""
-    os.kill(pid, signal.SIGSTOP)
-    scontrol(slurm, "update", f"JobId={job}", "EndTime=now+1")
-
-
-def requeue(job: str, pid: int, slurm: dict[str, str]) -> None:
-    scontrol(slurm, "requeue", job)
-
-
-def scontrol(slurm: dict[str, str], *arguments: str) -> str:
-    return subprocess.run(["scontrol", *arguments], env=slurm, check=True, capture_output=True, text=True).stdout
-
-
-def trajectories(folder: Path) -> Iterator[tuple[int, str]]:
-    """Processes that simulate (no twins), and the compound of each."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().decode(errors="replace").split("\0")
-            here = path.with_name("cwd").readlink() == folder
-        except OSError:  # gone
-            continue
-        if here and words[1:4] == ["-m", "mdstride", "simulate"] and "--twin-of" not in words:
-            yield int(path.parent.name), Path(words[words.index("--state") + 1]).parent.name
-
-
-def saved_steps(state: Path) -> int:
-    """Steps after which an interrupted trajectory goes on; 0 if it starts anew."""
-    if not (state / "point.h5").exists():
-        return 0
-    with h5py.File(state / "point.h5") as file:
-        return json.loads(file.attrs["values"])["done"]
-
-
-def cpu_seconds(pid: int) -> float:
-    """Processor time of a process; 0 once it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return 0.0 if fields[0] == "Z" else (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def environment(pid: int) -> dict[str, str]:
-    text = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
-    return dict(line.partition("=")[::2] for line in text.split("\0"))
-
-
-def test_the_run_ends_well_and_leaves_nothing_to_do(outcome, slurm):
+def test_the_run_goes_to_its_report_and_leaves_nothing_to_do(outcome, slurm):
     assert outcome.status == 0, outcome.text
-    assert (outcome.folder / "results/tiny/runs/atom/compound/1/weights.safetensors").stat().st_size > 0
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *TINY, "small.yaml", "--until", "pretrain", "-n"]
+    for name in ("report.html", "summary.csv", "scores.csv.gz"):
+        assert (outcome.folder / "results/tiny" / name).stat().st_size > 0
+    command = [*SNAKEMAKE, "--cores", "2", *TINY, "small.yaml", "-n"]
     again = subprocess.run(
         command, cwd=outcome.folder, env=slurm, capture_output=True, text=True, timeout=60, check=True
     )
@@ -253,10 +184,33 @@ def test_what_is_interrupted_goes_on_and_ends_with_the_bits_of_a_local_run(outco
     assert content(outcome.folder) == content(folder)
 
 
-def test_relaxations_share_a_job_on_one_core_and_training_asks_for_a_gpu(outcome):
-    assert outcome.states["rule_relaxations_relax"] == ["COMPLETED"]
+def test_each_stage_is_a_job_of_slurm_and_only_training_asks_for_a_gpu(outcome):
+    stages = {name.partition("_wildcards")[0] for name in outcome.states}
+    assert stages == {
+        "rule_selection_library_screen_select",
+        "rule_relaxations_relax",
+        "rule_simulate",
+        "rule_dataset",
+        "rule_pretrain",
+        "rule_baselines",
+        "rule_scores_energies",  # of the baselines
+        "rule_scores_energies_evaluate",
+        "rule_report",
+    }
+    assert outcome.states["rule_relaxations_relax"] == ["COMPLETED"]  # all three of them
     assert "gpu:1" in outcome.gpus["rule_pretrain_wildcards_atom_compound_1"]
     assert {name for name, gpus in outcome.gpus.items() if gpus} == {"rule_pretrain_wildcards_atom_compound_1"}
+
+
+def test_a_gpu_that_no_node_has_ends_the_run_and_the_message_names_it(local, slurm):
+    folder, process = local
+    assert process.wait(DEADLINE) == 0
+    command = [*ON_SLURM, "--set-resources", "pretrain:gpu=2", "--until", "pretrain"]
+    done = subprocess.run(command, cwd=folder, env=slurm, capture_output=True, text=True, timeout=120, check=False)
+    text = done.stdout + done.stderr
+    assert done.returncode == 1, text
+    assert "Requested node configuration is not available" in text
+    assert "--gpus=2" in text
 
 
 @pytest.mark.parametrize(

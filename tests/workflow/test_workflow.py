@@ -3,17 +3,14 @@
 import csv
 import gzip
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from workflow_helpers import TINY, clone, content, jobs
+from workflow_helpers import clone, command, content, jobs, snakemake
 
 from mdstride.dataset.verify import verify_dataset
 from mdstride.formats.dataset_file import read_dataset
@@ -24,33 +21,6 @@ from mdstride.models.registry import load
 from mdstride.windows import Windows
 
 pytestmark = pytest.mark.workflow
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "snakemake", "--cores", "2", *TINY, *arguments]
-
-
-def snakemake(folder: Path, *arguments: str, ok: bool = True) -> str:
-    done = subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, timeout=500, check=False)
-    text = done.stdout + done.stderr
-    assert (done.returncode == 0) == ok, text
-    return text
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    """One complete run, shared by the tests that look at it or build on it."""
-    folder = clone(tmp_path_factory.mktemp("finished"))
-    snakemake(folder)
-    return folder
-
-
-@pytest.fixture
-def rerun(finished, tmp_path) -> Path:
-    """A copy of the finished run, time stamps included, to change and run again."""
-    folder = tmp_path / "rerun"
-    shutil.copytree(finished, folder, symlinks=True)
-    return folder
 
 
 def test_a_run_leaves_everything_it_promises(finished):
@@ -66,7 +36,6 @@ def test_a_run_leaves_everything_it_promises(finished):
     assert counts == {"train": 2, "validation": 1, "test": 1}
     assert verify_dataset(results / "dataset.h5", results / "trajectories") == []
     assert not list(results.rglob("*.part"))
-    assert not (results / "state/atom/compound/1").exists()
 
 
 def test_the_reported_scores_follow_from_the_artefacts(finished):
@@ -92,8 +61,8 @@ def test_the_reported_scores_follow_from_the_artefacts(finished):
     np.testing.assert_array_equal([float(row["value"]) for row in rows], recorded.ravel())
 
 
-def test_nothing_is_left_to_do(finished):
-    assert "Nothing to be done" in snakemake(finished, "-n")
+def test_nothing_is_left_to_do(rerun):
+    assert "Nothing to be done" in snakemake(rerun, "-n")
 
 
 def test_a_deleted_trajectory_is_the_only_one_made_again(rerun):
@@ -140,12 +109,6 @@ def test_the_selection_screens_only_what_is_not_screened_yet(tmp_path):
     overlay.write_text(text.replace("source: csv", "source: csv\n  shards: 3"))
     assert jobs(snakemake(folder, "--", f"{results}/compounds.csv")) == {"library": 1, "screen": 3, "select": 1}
     assert [path.read_bytes() for path in tables] == before
-
-
-def test_evaluating_other_lags_leaves_the_rest_alone(rerun):
-    overlay = rerun / "config/test/tiny.yaml"
-    overlay.write_text(overlay.read_text().replace("lags: [10.0, 50.0, 100.0]", "lags: [20.0, 40.0]"))
-    assert jobs(snakemake(rerun, "-n")) == {"baselines": 1, "evaluate": 1, "energies": 2, "report": 1}
 
 
 def test_two_runs_are_equal_and_kills_change_nothing(finished, tmp_path):

@@ -4,7 +4,9 @@ import csv
 import functools
 import hashlib
 import json
+import logging
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -12,18 +14,39 @@ from pathlib import Path
 from mdstride import cost
 from mdstride.config import SECTIONS, check, planned_splits
 from mdstride.errors import InputError
-from mdstride.formats.atomic import only_writer, write_text
-from mdstride.formats.provenance import source_hash
+from mdstride.formats.atomic import atomic_path, only_writer, write_text
+from mdstride.formats.provenance import PACKAGE, SOURCES, source_hash
 from mdstride.select.sources import library_path
 from snakemake.exceptions import WorkflowError
 
 # Jobs call `python`: let it be the one that runs Snakemake, also where its environment has not been activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
+os.environ |= {"MDSTRIDE": str(PACKAGE.parents[1])}  # for envs/*.post-deploy.sh
+
+# Snakemake's own log on a full disk: without it, and without a page of traceback for each of its lines.
+logging.raiseExceptions = False
 
 try:
     check(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+# What comes with the workflow and the configuration may name. Where another workflow uses this one as a module (as
+# snakedeploy sets it up), the working directory has none of it: it is copied there, and belongs to that project then.
+SUPPLIED = [
+    "config/extra_compounds.csv",
+    "resources/seeds.csv",
+    "resources/published.csv",
+    "resources/compounds/pubchem_chno_small.csv.gz",
+    "resources/compounds/pubchem_cid_smiles_166k.csv.gz",
+    "resources/tg80/tg80.csv",
+    *(f"resources/tg80/fold{fold}.toml" for fold in range(1, 6)),
+]
+if workflow.modifier.skip_configfile and workflow.is_main_process:
+    for supplied in SUPPLIED:
+        if not Path(supplied).exists():
+            with atomic_path(supplied) as part:
+                shutil.copyfile(workflow.source_path(f"../../{supplied}"), part)
 
 OUT = f"{config['results']}/{config['run']}"
 MODELS = config["plan"]["models"]
@@ -31,7 +54,7 @@ SEEDS = config["plan"]["seeds"]
 SPLITS = planned_splits(config)
 RUNS = [f"{model}/{split}/{seed}" for split in SPLITS for model in MODELS for seed in SEEDS]
 # side by side on one machine; on a cluster, where cores are not known, 8 or what the profile sets
-TRAINING_THREADS = max(1, min(8, (workflow.resource_settings.cores or 8 * len(RUNS)) // len(RUNS)))
+TORCH_THREADS = max(1, min(8, (workflow.resource_settings.cores or 8 * len(RUNS)) // len(RUNS)))
 SCORES = [f"baselines/{split}" for split in SPLITS] + RUNS
 
 
@@ -43,18 +66,27 @@ wildcard_constraints:
     seed=r"[0-9]+",
 
 
-def check_writable(folder):
-    """Say now, in one line, that results cannot be written, rather than in the middle of the first job."""
-    existing = next(path for path in [folder, *folder.parents] if path.exists())
-    try:
-        tempfile.TemporaryFile(dir=existing).close()
-    except OSError as error:
-        raise WorkflowError(
-            f"results: cannot write below {existing} ({error.strerror}); set `results` to another folder"
-        ) from None
+ROOM = 16 * 2**20  # bytes that must be free; an HDF5 file asks for half of it before it is written
 
 
-check_writable(Path(OUT).absolute())
+def check_writable():
+    """Say in one line that there is no writing: before the first job, and after one has failed, since the log that would
+    tell why lies on the same disk."""
+    for what, folder in {"results": Path(OUT).absolute(), "Snakemake's own files": Path.cwd()}.items():
+        existing = next(path for path in [folder, *folder.parents] if path.exists() or path.is_symlink())
+        try:
+            with tempfile.TemporaryFile(dir=existing) as stream:
+                os.posix_fallocate(stream.fileno(), 0, ROOM)
+        except OSError as error:
+            raise WorkflowError(
+                f"{what}: cannot write below {existing} ({error.strerror}); "
+                "make room there or choose another folder, and run the same command again"
+            ) from None
+
+
+if workflow.is_main_process:
+    check_writable()
+
 CLAIMED = contextlib.ExitStack()
 
 
@@ -80,6 +112,12 @@ def sections(*names):
         write_text(path, text)
     return str(path)  # Snakemake notices a change of text, not of a Path
 
+
+# What Snakemake was started with stays in force until it ends, whatever is edited meanwhile: a job on a cluster starts
+# Snakemake anew, and that one reads this file in place of config.yaml and of all --configfile. (Where another workflow
+# uses this one as a module, both the configuration and its files are the other's.)
+if workflow.is_main_process and not workflow.modifier.skip_configfile:
+    workflow.config_settings.configfiles = [Path(sections("run", *config)).absolute()]
 
 COMPOUNDS = Path(OUT, "compounds.csv")
 
@@ -111,6 +149,12 @@ def size(wildcards):
 def sizes():
     """Atoms of every compound, for the cost of the shared stages."""
     return [int(row["n_atoms"]) for row in known().values()]
+
+
+def gpus(wildcards):
+    """Trainings take turns on the GPU of this machine, and run side by side where it has none. A cluster is asked for it."""
+    here = any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd"))
+    return config["pretrain"]["processes"] if here or workflow.non_local_exec else 0
 
 
 def twin_cost(wildcards):

@@ -26,7 +26,7 @@ rule dataset:
         previous=f"{OUT}/state/dataset.h5",
         structures=lambda wildcards, output: Path(output.dataset).parent / "structures",
         trajectories=lambda wildcards, output: Path(output.dataset).parent / "trajectories",
-        source=source_hash("dataset"),
+        source=source_hash(*SOURCES["dataset"]),
     shell:
         "python -m mdstride dataset build --config {params.config:q} --compounds {input.compounds:q} "
         "--structures {params.structures:q} --trajectories {params.trajectories:q} --replicas {params.replicas} --twins {params.twins} "

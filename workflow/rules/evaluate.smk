@@ -15,13 +15,13 @@ rule baselines:
         "<benchmarks>/evaluate/baselines/{split}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: 4
+    threads: TORCH_THREADS
     resources:
         mem_mb=lambda wildcards, input, attempt: cost.evaluate(config, len(sizes()), input.size_mb).mem_mb(attempt),
         runtime=lambda wildcards, input, attempt: cost.evaluate(config, len(sizes()), input.size_mb).runtime(attempt),
     params:
         config=sections("evaluate"),
-        source=source_hash("evaluate", "models", "windows.py"),
+        source=source_hash(*SOURCES["baselines"]),
     shell:
         "python -m mdstride evaluate --config {params.config:q} --dataset {input.dataset:q} "
         "--split {wildcards.split:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -40,14 +40,14 @@ rule evaluate:
         "<benchmarks>/evaluate/{model}/{split}/{seed}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: 4
+    threads: TORCH_THREADS
     resources:
         mem_mb=lambda wildcards, input, attempt: cost.evaluate(config, len(sizes()), input.size_mb).mem_mb(attempt),
         runtime=lambda wildcards, input, attempt: cost.evaluate(config, len(sizes()), input.size_mb).runtime(attempt),
     params:
         config=sections("evaluate"),
         folder=lambda wildcards, input: Path(input.weights).parent,
-        source=source_hash("evaluate", "models", "windows.py"),
+        source=source_hash(*SOURCES["evaluate"]),
     shell:
         "python -m mdstride evaluate --config {params.config:q} --dataset {input.dataset:q} "
         "--split {wildcards.split:q} --run {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -77,7 +77,7 @@ rule energies:
     params:
         config=sections("reference"),
         run=lambda wildcards, input: f"--run {Path(input.weights).parent}" if input.weights else "",
-        source=source_hash("energies", "engines", "models", "bonds.py", "windows.py"),
+        source=source_hash(*SOURCES["energies"]),
     shell:
         "python -m mdstride energies --config {params.config:q} --dataset {input.dataset:q} --scores {input.scores:q} "
         "{params.run} --output {output:q} 2>&1 | tee {log:q}"

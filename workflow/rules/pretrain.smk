@@ -13,11 +13,11 @@ rule pretrain:
         "<benchmarks>/pretrain/{model}/{split}/{seed}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: TRAINING_THREADS
+    threads: TORCH_THREADS
     resources:
         mem_mb=lambda wildcards, input, attempt: cost.pretrain(input.size_mb).mem_mb(attempt),
         runtime=720,  # what is left then goes on in the next attempt
-        gpu=config["pretrain"]["processes"],
+        gpu=gpus,
     params:
         config=sections("pretrain"),
         # one process for each GPU, on one node
@@ -29,7 +29,7 @@ rule pretrain:
         folder=lambda wildcards, output: Path(output.weights).parent,
         # undeclared, so that Snakemake leaves it alone and an interrupted training resumes
         state=f"{OUT}/state/{{model}}/{{split}}/{{seed}}",
-        source=source_hash("train", "models", "windows.py"),
+        source=source_hash(*SOURCES["pretrain"]),
     shell:
         # shell and tee outlive a SIGTERM, so that the job is not over before the state is saved
         "trap '' TERM; {params.launch} -m mdstride pretrain --config {params.config:q} --model {wildcards.model:q} "

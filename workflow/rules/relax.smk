@@ -18,7 +18,7 @@ rule relax:
     params:
         config=sections("relax", "reference"),
         smiles=lambda wildcards: selected()[wildcards.id]["smiles"],
-        source=source_hash("relax", "engines", "bonds.py", "constants.py", "rigid.py"),
+        source=source_hash(*SOURCES["relax"]),
     shell:
         "OMP_NUM_THREADS=1 python -m mdstride relax --config {params.config:q} --id {wildcards.id:q} --smiles {params.smiles:q} "
         "--output {output:q} > {log:q} 2>&1"

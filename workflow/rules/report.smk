@@ -25,7 +25,7 @@ rule report:
     params:
         config=sections(*SECTIONS),
         runs=[f"{OUT}/runs/{run}" for run in RUNS],
-        source=source_hash("report", "statistics", "chemistry.py", "novelty.py", "published.py"),
+        source=source_hash(*SOURCES["report"]),
     shell:
         "python -m mdstride report --config {params.config:q} --compounds {input.compounds:q} "
         "--rejections {input.rejections:q} --space {input.space:q} --trajectories {input.trajectories:q} "

@@ -21,7 +21,7 @@ rule library:
         runtime=120,
     params:
         config=sections("library", "screen"),
-        source=source_hash("select"),
+        source=source_hash(*SOURCES["library"]),
     shell:
         "python -m mdstride library --config {params.config:q} "
         "--shards {output.shards:q} --counts {output.counts:q} 2>&1 | tee {log:q}"
@@ -44,7 +44,7 @@ rule screen:
         runtime=120,
     params:
         config=sections("screen"),
-        source=source_hash("select"),
+        source=source_hash(*SOURCES["screen"]),
     shell:
         "python -m mdstride screen --config {params.config:q} "
         "--shard {input.shard:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -71,7 +71,7 @@ checkpoint select:
         runtime=60,
     params:
         config=sections("select", "screen"),
-        source=source_hash("select"),
+        source=source_hash(*SOURCES["select"]),
     shell:
         "python -m mdstride select --config {params.config:q} --screened {input.screened:q} "
         "--counts {input.counts:q} --compounds {output.compounds:q} --rejections {output.rejections:q} "

@@ -19,7 +19,7 @@ rule simulate:
         # undeclared, so that Snakemake leaves it alone and an interrupted trajectory goes on
         state=f"{OUT}/state/trajectories/{{id}}/{{replica}}",
         previous=f"{OUT}/state/trajectories/{{id}}/{{replica}}.h5md",  # so a longer one goes on where this one ends
-        source=source_hash("simulate", "engines", "bonds.py", "constants.py", "rigid.py"),
+        source=source_hash(*SOURCES["simulate"]),
     shell:
         # the shell outlives a SIGTERM, so that the job is not over before the state is saved
         "trap '' TERM; OMP_NUM_THREADS=1 python -m mdstride simulate --config {params.config:q} --structure {input:q} --replica {wildcards.replica:q} "
@@ -48,7 +48,7 @@ rule twin:
         state=f"{OUT}/state/trajectories/{{id}}/{{replica}}.twin",
         previous=f"{OUT}/state/trajectories/{{id}}/{{replica}}.twin.h5md",
         length=config["plan"]["twin_length"],
-        source=source_hash("simulate", "engines", "bonds.py", "constants.py", "rigid.py"),
+        source=source_hash(*SOURCES["twin"]),
     shell:
         # the shell outlives a SIGTERM, so that the job is not over before the state is saved
         "trap '' TERM; OMP_NUM_THREADS=1 python -m mdstride simulate --config {params.config:q} --structure {input.structure:q} "

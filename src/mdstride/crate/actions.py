@@ -6,46 +6,31 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from mdstride import __version__
 from mdstride.crate.contents import Contents, Item
-from mdstride.crate.software import Versions
+from mdstride.crate.records import Recorded
 from mdstride.layout import STAGES
 
 Entity = dict[str, Any]
 
 MAIN = "Snakefile"
 COMPLETED = "http://schema.org/CompletedActionStatus"
-OWN = ("mdstride", __version__)
-
-READS = {
-    "library": ("inputs",),
-    "screen": ("select/",),
-    "select": ("select/", "inputs"),
-    "relax": ("compounds.csv",),
-    "simulate": ("structures/",),
-    "twin": ("structures/", "trajectories/"),
-    "dataset": ("compounds.csv", "structures/", "trajectories/"),
-    "pretrain": ("dataset.h5",),
-    "baselines": ("dataset.h5",),
-    "evaluate": ("dataset.h5", "runs/"),
-    "energies": ("dataset.h5", "scores/"),
-    "report": ("compounds.csv", "rejections.csv", "space.csv", "trajectories.csv", "dataset.h5", "runs/", "scores/"),
-}
-"""What a stage is given, besides the configuration."""
+HANDED = {"relax": ("compounds.csv",)}
+"""From which the workflow hands a job values, not the file."""
 
 
-def actions(contents: Contents, software: Mapping[str, Versions]) -> list[Entity]:
-    """The run of the workflow, then its stages. Times are those of the files, and of Snakemake's measurements."""
+def actions(contents: Contents, recorded: Mapping[str, Recorded]) -> list[Entity]:
+    """The run of the workflow, then its stages, with what their results say that they were made from and with.
+
+    Times are those of the files, and of Snakemake's measurements.
+    """
     inputs = [quote(item.path) for item in contents.inputs]
     stages: list[Entity] = []
     begun, ended = [], []
-    there = set(_tops(contents, contents.results))
     for stage in STAGES:
-        made = [item for item in contents.results if item.stage == stage]
-        if not made:
+        if (one := recorded.get(stage)) is None:
             continue
-        given = [f"{contents.folder}/{part}" for part in READS[stage] if part in there]
-        given += inputs if "inputs" in READS[stage] else []
+        made = [item for item in contents.results if item.stage == stage]
+        given = sorted(one.inputs | {f"{contents.folder}/{name}" for name in HANDED.get(stage, ())})
         begun.append(min(_begun(item) for item in made))
         ended.append(max(item.source.stat().st_mtime for item in made))
         stages.append(
@@ -53,10 +38,11 @@ def actions(contents: Contents, software: Mapping[str, Versions]) -> list[Entity
                 "@id": f"#stage-{stage}",
                 "@type": "CreateAction",
                 "name": f"mdstride {stage}",
-                "description": f"The jobs of `mdstride {stage}` that this run took; `mdstride {stage} --help`",
-                "instrument": refer(_program(*one) for one in sorted(software.get(stage) or {OWN})),
-                "object": refer([quote(contents.plan), *given]),
-                "result": refer(f"{contents.folder}/{name}" for name in _tops(contents, made)),
+                "description": f"The jobs of stage `{stage}` that this run took. Digest of the code: "
+                f"{', '.join(sorted(one.sources))}",
+                "instrument": refer(_program(*program) for program in sorted(one.software)),
+                "object": refer([quote(contents.plan), *_tops(contents, given)]),
+                "result": refer(_tops(contents, [item.path for item in made])),
                 "startTime": moment(begun[-1]),
                 "endTime": moment(ended[-1]),
                 "actionStatus": COMPLETED,
@@ -77,7 +63,7 @@ def actions(contents: Contents, software: Mapping[str, Versions]) -> list[Entity
     return [whole, *stages]
 
 
-def programs(software: Mapping[str, Versions]) -> list[Entity]:
+def programs(recorded: Iterable[Recorded]) -> list[Entity]:
     """Every program in every version that was recorded."""
     addresses = {"python": "https://www.python.org/"}
     return [
@@ -88,7 +74,7 @@ def programs(software: Mapping[str, Versions]) -> list[Entity]:
             "softwareVersion": version,
             "url": addresses.get(name, f"https://pypi.org/project/{quote(name)}/"),
         }
-        for name, version in sorted(set().union(*software.values()) | {OWN})
+        for name, version in sorted(set[tuple[str, str]]().union(*(one.software for one in recorded)))
     ]
 
 
@@ -107,10 +93,14 @@ def _program(name: str, version: str) -> str:
     return f"#{quote(name)}-{quote(version)}"
 
 
-def _tops(contents: Contents, items: list[Item]) -> list[str]:
-    """Names of files directly in the folder of the run, and of the folders that the others lie in."""
-    names = (item.path.removeprefix(f"{contents.folder}/").partition("/") for item in items)
-    return list(dict.fromkeys(first + slash for first, slash, _ in names))
+def _tops(contents: Contents, paths: Iterable[str]) -> list[str]:
+    """Ids of files, and of the folders of the run in place of all that lies in them."""
+    found = []
+    for path in paths:
+        inside = path.removeprefix(f"{contents.folder}/")
+        first, slash, _ = inside.partition("/")
+        found.append(quote(path if inside == path else f"{contents.folder}/{first}{slash}"))
+    return list(dict.fromkeys(found))
 
 
 def _begun(item: Item) -> float:

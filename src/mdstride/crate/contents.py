@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mdstride.errors import InputError
-from mdstride.layout import planned_jobs, read_ids, read_settings
+from mdstride.layout import Job, planned_jobs, read_ids, read_settings
 from mdstride.select.sources import library_path
 
 WORKFLOW = (
@@ -38,12 +38,14 @@ RESULTS = (
     ("select/counts.json", "library", "How many records were read, and left out for their text, by reason"),
     ("select/*.tsv.gz", "library", "Records that their text does not rule out, one shard"),
     ("select/*.h5", "screen", "Candidates of one shard"),
+    ("compounds.provenance.json", "select", "Where the tables of the selection come from"),
     ("compounds.csv", "select", "The chosen compounds"),
     ("rejections.csv", "select", "How many records were left out, by step and reason"),
     ("space.csv", "select", "Map of chemical space"),
     ("structures/*", "relax", "Relaxed minimum of a compound with normal modes, or why there is none"),
     ("trajectories/*.twin.h5md", "twin", "Trajectory from a start 1e-3 Å beside that of the replica, H5MD 1.1"),
     ("trajectories/*", "simulate", "Reference trajectory with its verdict, H5MD 1.1"),
+    ("trajectories.provenance.json", "dataset", "Where the verdicts and the data card come from"),
     ("trajectories.csv", "dataset", "Verdict on every trajectory"),
     ("dataset.h5", "dataset", "All trajectories that passed, and the splits"),
     ("card.md", "dataset", "Data card"),
@@ -51,11 +53,13 @@ RESULTS = (
     ("runs/*/log.jsonl", "pretrain", "Losses during training"),
     ("runs/*/run.json", "pretrain", "Settings, software and outcome of a training"),
     ("scores/baselines/*.h5", "baselines", "Scores of the baselines"),
+    ("scores/*.energies.provenance.json", "energies", "Where the energies and costs come from"),
     ("scores/*.energies.csv", "energies", "Energies of forecast geometries, and costs"),
     ("scores/*.h5", "evaluate", "Scores of a model"),
     ("scores.csv.gz", "report", "All scores as one long table"),
     ("summary.csv", "report", "The figures of the report"),
     ("report.html", "report", "Report"),
+    ("report.provenance.json", "report", "Where the report and its tables come from"),
     ("config/*.json", "", "Configuration, as checked"),
 )
 """Pattern of the path in the folder of a run, the stage that writes it, and what it is."""
@@ -77,6 +81,15 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Packed:
+    """A file as it went into the crate."""
+
+    item: Item
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Contents:
     """All files of a crate, by where they come from; no path occurs twice."""
 
@@ -88,6 +101,8 @@ class Contents:
     results: list[Item]
     inputs: list[Item]
     workflow: list[Item]
+    planned: dict[str, str]
+    """By its path in the crate, the stage of every result that the configuration asks for; there may be others."""
 
     @property
     def items(self) -> list[Item]:
@@ -103,7 +118,7 @@ class Contents:
 def gather(run: Path, workflow: Path, *, logs: bool) -> Contents:
     """Find the files. Raises InputError for an unfinished run, and where the workflow or an input is missing."""
     settings, plan = read_settings(run)
-    _check_finished(run, settings)
+    jobs = _finished(run, settings)
     for name in NEEDED:
         if not (workflow / name).is_file():
             raise InputError(f"{workflow / name}: no such file; give --workflow the folder that the run was made in")
@@ -115,9 +130,10 @@ def gather(run: Path, workflow: Path, *, logs: bool) -> Contents:
         name=name,
         settings=settings,
         plan=f"results/{name}/config/{plan.name}",
-        results=list(_results(run, f"results/{name}", settings, logs=logs)),
+        results=list(_results(run, f"results/{name}", settings, jobs, logs=logs)),
         inputs=inputs,
         workflow=[item for item in parts if item.path not in taken],
+        planned={f"results/{name}/{output}": stage for stage, output in _outputs(jobs)},
     )
 
 
@@ -129,17 +145,29 @@ def input_paths(settings: dict[str, Any]) -> set[str]:
     return {str(path) for path in paths if path is not None}
 
 
-def _check_finished(run: Path, settings: dict[str, Any]) -> None:
+def _finished(run: Path, settings: dict[str, Any]) -> dict[str, list[Job]]:
+    """The jobs of a run by stage; all are done."""
+    found = {}
     for stage, jobs in planned_jobs(settings, read_ids(run)).items():
         missing = [job.output for job in jobs or () if not (run / job.output).is_file()]
         if jobs is None or missing:
             what = f"{stage} has still to write {missing[0]}" if missing else f"{stage} waits for the selection"
             raise InputError(f"{run}: not finished ({what}); `mdstride status {run}` tells how far it is")
+        found[stage] = jobs
+    return found
 
 
-def _results(run: Path, folder: str, settings: dict[str, Any], *, logs: bool) -> Iterator[Item]:
-    jobs = [job for some in planned_jobs(settings, read_ids(run)).values() for job in some or ()]
-    benchmarks = {job.output: run / job.benchmark for job in jobs if (run / job.benchmark).is_file()}
+def _outputs(jobs: dict[str, list[Job]]) -> Iterator[tuple[str, str]]:
+    """Stage and path of what carries a record, or has one beside it."""
+    yield from ((stage, job.output) for stage, some in jobs.items() for job in some)
+    yield "dataset", "trajectories.csv"
+
+
+def _results(
+    run: Path, folder: str, settings: dict[str, Any], jobs: dict[str, list[Job]], *, logs: bool
+) -> Iterator[Item]:
+    every = [job for some in jobs.values() for job in some]
+    benchmarks = {job.output: run / job.benchmark for job in every if (run / job.benchmark).is_file()}
     for path in _below(run):
         inside = path.relative_to(run).as_posix()
         top = inside.partition("/")[0]

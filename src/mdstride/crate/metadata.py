@@ -7,7 +7,6 @@ that refer to each other by "@id".
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -15,8 +14,8 @@ from urllib.parse import quote
 import yaml
 
 from mdstride.crate.actions import MAIN, Entity, actions, moment, programs, refer
-from mdstride.crate.contents import Contents, Item
-from mdstride.crate.software import Versions
+from mdstride.crate.contents import Contents, Packed
+from mdstride.crate.records import Recorded
 from mdstride.errors import InputError
 
 NAME = "ro-crate-metadata.json"
@@ -51,17 +50,8 @@ FORMATS = {
 """Media types by suffix; anything else is plain text."""
 
 
-@dataclass(frozen=True)
-class Packed:
-    """A file as it went into the crate."""
-
-    item: Item
-    sha256: str
-    size: int
-
-
 def crate_metadata(
-    contents: Contents, packed: Iterable[Packed], software: Mapping[str, Versions], citation: Path
+    contents: Contents, packed: Iterable[Packed], recorded: Mapping[str, Recorded], citation: Path
 ) -> Entity:
     """The whole document. `citation` is CITATION.cff: authors, licence and what to cite."""
     cff = read_citation(citation)
@@ -69,7 +59,7 @@ def crate_metadata(
     authors, cited = _authors(cff), _cited(cff["message"])
     files = [_file(one) for one in packed]
     folders = _folders(files)
-    done = actions(contents, software)
+    done = actions(contents, recorded)
     root = {
         "@id": "./",
         "@type": "Dataset",
@@ -100,7 +90,7 @@ def crate_metadata(
         "author": _refer(authors),
         "version": cff["version"],
     }
-    graph = [descriptor, root, *folders, *files, *done, *programs(software), licence, *authors, *cited]
+    graph = [descriptor, root, *folders, *files, *done, *programs(recorded.values()), licence, *authors, *cited]
     graph += [_profile(*one) for one in PROFILES.items()] + [_language()]
     # sha256 is a term of schema.org that came after the context of RO-Crate 1.1
     return {"@context": [f"{SPECIFICATION}/context", {"sha256": "https://schema.org/sha256"}], "@graph": graph}

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from mdstride.crate.contents import Item, gather
-from mdstride.crate.metadata import NAME, Packed, crate_metadata
-from mdstride.crate.software import recorded_software
+from mdstride.crate.contents import Item, Packed, gather
+from mdstride.crate.metadata import NAME, crate_metadata
+from mdstride.crate.records import compare, read_records
 from mdstride.errors import InputError
 from mdstride.formats.atomic import atomic_path
 from mdstride.progress import Progress
@@ -32,15 +32,16 @@ Create = Callable[[str, float], IO[bytes]]
 def write_crate(run: Path, output: Path, *, workflow: Path, logs: bool = False) -> None:
     """Write a finished run as an RO-Crate: an archive where `output` ends in .zip, else a folder.
 
-    Raises InputError, and leaves nothing behind, for a run that is not finished, for files that are damaged, and where
-    there is such a folder already.
+    Raises InputError, and leaves nothing behind, for a run that is not finished, for files that are damaged or not what
+    the results were made from, and where there is such a folder already.
     """
     contents = gather(run, workflow, logs=logs)
-    software = recorded_software(contents.results)
+    records = read_records(contents)
     with _archive(output) if output.suffix == ".zip" else _folder(output) as create:
         progress = Progress(f"crate {output}", sum(item.source.stat().st_size for item in contents.items), "bytes")
         packed = [_pack(item, create, progress) for item in contents.items]
-        metadata = crate_metadata(contents, packed, software, workflow / "CITATION.cff")
+        recorded = compare(contents, packed, records)
+        metadata = crate_metadata(contents, packed, recorded, workflow / "CITATION.cff")
         with create(NAME, max(item.source.stat().st_mtime for item in contents.items)) as target:
             target.write(json.dumps(metadata, indent=1, ensure_ascii=False).encode() + b"\n")
         progress.close()

@@ -25,7 +25,7 @@ def add_compound(path: Path, compound: CompoundData) -> int:
         if not path.exists():
             with dataset_writer(path) as writer:
                 writer.add(compound)
-                writer.finish({}, {})
+                writer.finish({}, {}, {})
             return compound.replicas[0].number
         with open_dataset(path) as dataset:
             _refuse_twice(path, dataset, compound)
@@ -57,7 +57,7 @@ def _rewrite(path: Path, dataset: Dataset, splits: dict[str, Split], added: Comp
                 writer.keep(stored, key)
         if added is not None:
             writer.add(added)
-        writer.finish(splits, dataset.settings)
+        writer.finish(splits, dataset.settings, dataset.provenance)
 
 
 def _refuse_twice(path: Path, dataset: Dataset, compound: CompoundData) -> None:

@@ -88,7 +88,8 @@ class Collected:
             assert trajectory
             if trajectory.parameters.get("reference") != self._reference:
                 raise InputError(f"{path}: made at another level of theory than `reference`; simulate it again")
-            yield {**trajectory.parameters, "software": trajectory.software}
+            made = trajectory.provenance
+            yield {**trajectory.parameters, **{name: made[name] for name in ("source", "software") if name in made}}
 
     def made_from(self) -> str:
         """Digest of all that the compound's part of a data set depends on, this code included."""
@@ -100,6 +101,16 @@ class Collected:
             "source": source_hash("dataset/collect.py", "formats"),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def inputs(self, compound: CompoundData | None) -> dict[str, str]:
+        """SHA-256 of every file that was read, by its path in a run; `compound` is what the data set holds of it."""
+        stored = compound and {False: compound.replicas, True: compound.twins}
+        known = {(one.number, twin): one.source["sha256"] for twin, some in (stored or {}).items() for one in some}
+        found = {f"structures/{self.id}.h5": sha256(self._files.structure)}
+        for number, twin, path, trajectory in self._found:
+            if trajectory:
+                found[f"trajectories/{self.id}/{path.name}"] = known.get((number, twin)) or sha256(path)
+        return found
 
     def compound(self) -> CompoundData:
         """Read the frames of what has passed."""

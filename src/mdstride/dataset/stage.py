@@ -17,6 +17,7 @@ from mdstride.errors import InputError
 from mdstride.formats.atomic import keep_link, only_writer, write_text
 from mdstride.formats.dataset import Dataset
 from mdstride.formats.dataset_file import DatasetWriter, dataset_writer, made_from, open_dataset, open_file
+from mdstride.formats.provenance import Record, record, software, write_record
 from mdstride.formats.split import Split
 from mdstride.formats.tables import read_table, write_table
 from mdstride.progress import Progress
@@ -36,7 +37,7 @@ def build_dataset(
     card: Path,
     previous: Path | None = None,
 ) -> None:
-    """Write dataset.h5, trajectories.csv and card.md.
+    """Write dataset.h5, trajectories.csv and card.md, and where they come from.
 
     Parameters
     ----------
@@ -57,17 +58,21 @@ def build_dataset(
     """
     labels = _labels(compounds)
     with only_writer(output, wait=True):
-        found, rows, shared = _collect(labels, reference, structures, trajectories, replicas, twins)
+        collected, rows, shared = _collect(labels, reference, structures, trajectories, replicas, twins)
+        found = [one for one in collected if one.usable()]
         _check_enough(labels, found, rows, settings["max_failed"])
         with _previous(previous or output) or nullcontext() as stored, dataset_writer(output) as writer:
             _fill(writer, found, stored)
             splits = splits_of(settings["splits"], writer.dataset())
-            writer.finish(splits, {"reference": reference, "splits": settings["splits"], "trajectories": shared})
+            asked = settings | {"reference": reference, "replicas": replicas, "twins": twins, "trajectories": shared}
+            made = _record(asked, compounds, collected, writer.dataset())
+            writer.finish(splits, asked, made)
         if previous:
             keep_link(output, previous)
     write_table(table, COLUMNS, rows)
     with open_dataset(output) as dataset:
         write_text(card, card_text(dataset, rows, reports(dataset)))
+    write_record(made, table, card)
 
 
 def splits_of(settings: Mapping[str, dict[str, Any]], dataset: Dataset) -> dict[str, Split]:
@@ -97,8 +102,8 @@ def _labels(path: Path) -> dict[str, Row]:
 def _collect(
     labels: dict[str, Row], reference: dict[str, Any], structures: Path, trajectories: Path, replicas: int, twins: int
 ) -> tuple[list[Collected], list[Row], dict[str, Any]]:
-    """What is on disk, without frames: usable compounds, rows of the table, settings that all trajectories share."""
-    found: list[Collected] = []
+    """What is on disk, without frames: all compounds by id, rows of the table, settings that trajectories share."""
+    collected: list[Collected] = []
     rows: list[Row] = []
     shared: dict[str, Any] | None = None
     progress = Progress("dataset: checking", len(labels), "compounds")
@@ -110,11 +115,19 @@ def _collect(
             shared = (
                 own if shared is None else {name: value for name, value in shared.items() if own.get(name) == value}
             )
-        if one.usable():
-            found.append(one)
+        collected.append(one)
         progress.update(note=row["name"])
     progress.close()
-    return sorted(found, key=lambda one: one.id), rows, shared or {}
+    return sorted(collected, key=lambda one: one.id), rows, shared or {}
+
+
+def _record(asked: dict[str, Any], compounds: Path, collected: list[Collected], dataset: Dataset) -> Record:
+    inputs = {"compounds.csv": compounds}
+    inputs |= {f"dataset.splits.{name}.path": how["path"] for name, how in asked["splits"].items() if "path" in how}
+    known: dict[str, str] = {}
+    for one in collected:
+        known |= one.inputs(dataset.compounds.get(one.id))
+    return record("dataset", asked, inputs, software("h5py", "numpy", "rdkit"), known=known)
 
 
 def _fill(writer: DatasetWriter, found: list[Collected], stored: h5py.File | None) -> None:

@@ -13,10 +13,11 @@ from mdstride.energies.cost import (
     window_states,
 )
 from mdstride.energies.surface import Surface, energy_surface
-from mdstride.engines import EngineError
+from mdstride.engines import EngineError, engine_version
 from mdstride.errors import InputError
 from mdstride.formats.dataset import CompoundData, Dataset
 from mdstride.formats.dataset_file import open_dataset
+from mdstride.formats.provenance import DATASET, record, software, write_record
 from mdstride.formats.scores_file import REFERENCE, Scores, read_scores_file
 from mdstride.formats.tables import write_table
 from mdstride.models.baselines import make_baselines
@@ -67,7 +68,11 @@ def energies(reference: dict[str, Any], *, scores: Path, dataset: Path, run: Pat
             for row in _cost_rows(scored, data, key, {name: forecasters.get(name) for name in names}, reference):
                 rows[row["forecaster"]].append(row)
         progress.close()
+        known = {DATASET: data.hash()}
     write_table(output, COLUMNS, [row for found in rows.values() for row in found])
+    inputs = {"scores": scores, "weights.safetensors": None if run is None else run / "weights.safetensors"}
+    versions = software("ase", "numpy", "torch") | engine_version(reference)
+    write_record(record("energies", {"reference": reference}, inputs, versions, known=known), output)
 
 
 def _check(scored: Scores, data: Dataset, scores: Path, dataset: Path, run: Path | None) -> None:

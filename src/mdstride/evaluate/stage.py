@@ -19,8 +19,9 @@ from mdstride.evaluate.forecasters import Forecasters, baselines, trained
 from mdstride.evaluate.measures import PARTS, Values, truth
 from mdstride.evaluate.sheet import Sheet, bind, enter
 from mdstride.evaluate.threads import side_by_side, single_threaded
+from mdstride.formats.dataset import Dataset
 from mdstride.formats.dataset_file import read_dataset
-from mdstride.formats.provenance import software
+from mdstride.formats.provenance import DATASET, Record, record, software
 from mdstride.formats.scores_file import FLOOR, REFERENCE, Scores, write_scores
 from mdstride.progress import Progress
 
@@ -38,12 +39,12 @@ def evaluate(settings: dict[str, Any], *, dataset: Path, split: str, run: Path |
     if not parts["test"]:
         raise InputError(f"{dataset}: split `{split}` holds out nothing to test on; raise its share `test`")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    about: dict[str, Any] = {"split": split, "dataset": data.hash(), "settings": settings}
-    about |= {"model": "baselines", "seed": None, "software": software("torch", "numpy", "h5py", "safetensors")}
+    about: dict[str, Any] = {"model": "baselines", "seed": None, "split": split, "dataset": data.hash()}
     notes: list[str] = []
     if run is not None:
         known, metadata = trained(run, data, split, device)
         about |= {key: metadata[key] for key in ("model", "seed")}
+    about |= _record(settings, data, run)
     plan = make_plan(data, parts["test"], settings, device)
     with single_threaded() as cores:
         if run is None:
@@ -52,6 +53,12 @@ def evaluate(settings: dict[str, Any], *, dataset: Path, split: str, run: Path |
         sys.stderr.writelines(f"evaluate: {note}\n" for note in about["notes"])
         at_once = cores if device == "cpu" else 1
         write_scores(output, measure(plan, known, about, reference=run is None, at_once=at_once))
+
+
+def _record(settings: dict[str, Any], data: Dataset, run: Path | None) -> Record:
+    inputs = {} if run is None else {"weights.safetensors": run / "weights.safetensors"}
+    versions = software("torch", "numpy", "h5py", "safetensors")
+    return record("evaluate" if run else "baselines", settings, inputs, versions, known={DATASET: data.hash()})
 
 
 def measure(plan: Plan, known: Forecasters, about: dict[str, Any], *, reference: bool, at_once: int) -> Scores:

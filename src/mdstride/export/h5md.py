@@ -41,8 +41,7 @@ def write_h5md(path: Path, excerpt: Excerpt) -> None:
         potential_energy=energy,
         kinetic_energy=kinetic,
         temperature=2 * kinetic / (BOLTZMANN * degrees),
-        parameters=made | {"replica": replica.number, "source": replica.source},
         verdict={"passed": True, "reason": ""} | (replica.figures if excerpt.whole else {}),
-        software=software,
+        provenance={"settings": made | {"replica": replica.number, "source": replica.source}, "software": software},
     )
     write_trajectory(path, trajectory)

@@ -10,6 +10,7 @@ import numpy as np
 
 from mdstride.errors import InputError
 from mdstride.formats.hdf5 import create, open_checked, put
+from mdstride.formats.provenance import Record
 
 ROWS = 4096
 """Candidates that are read at a time."""
@@ -43,12 +44,13 @@ class Tally:
     """Fingerprints of records that pass the composition filters, those whose random key is lowest: (key, bits)."""
 
 
-def write_candidates(path: Path | str, candidates: Sequence[Candidate], tally: Tally) -> None:
+def write_candidates(path: Path | str, candidates: Sequence[Candidate], tally: Tally, provenance: Record) -> None:
     """Write a shard's candidates, which must be sorted, and its tally."""
     texts = [f"{candidate.smiles}\t{candidate.name}".encode() for candidate in candidates]
     with create(path) as file:
         file.attrs["records"] = tally.records
         file.attrs["rejected"] = json.dumps(tally.rejected)
+        file.attrs["provenance"] = json.dumps(provenance, sort_keys=True)
         put(file, "cid", [candidate.cid for candidate in candidates], dtype=np.int64)
         put(file, "text", np.frombuffer(b"".join(texts), np.uint8))
         put(file, "offset", np.cumsum([0, *map(len, texts)]), dtype=np.int64)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mdstride.formats.provenance import content_hash
+from mdstride.formats.provenance import Record, content_hash
 from mdstride.formats.split import Split, split_to_json
 
 LABELS = ("name", "smiles", "mapped_smiles", "cid", "formula")
@@ -115,6 +115,8 @@ class Dataset:
     """Level of theory, simulation settings, software."""
     digests: dict[str, str] = field(default_factory=dict)
     """Of each compound, as the file says; computed where missing."""
+    provenance: Record = field(default_factory=dict)
+    """Of the build, besides its settings; empty where there was none. See formats/provenance.py."""
 
     def hash(self) -> str:
         """Digest of every compound and split; it does not depend on how the file was written."""

@@ -22,6 +22,7 @@ from mdstride.errors import InputError
 from mdstride.formats import hdf5
 from mdstride.formats.dataset import LABELS, CompoundData, Dataset, Replica, dataset_hash
 from mdstride.formats.minima_file import read_minima, write_minima
+from mdstride.formats.provenance import Record
 from mdstride.formats.split import Split, split_from_json, split_to_json
 
 KIND = "mdstride dataset"
@@ -103,13 +104,13 @@ class DatasetWriter:
             self._read = _read(self._file, _lazily)
         return self._read
 
-    def finish(self, splits: Mapping[str, Split], settings: Mapping[str, Any]) -> None:
-        """Store splits and settings, the table of trajectories and the content hash."""
+    def finish(self, splits: Mapping[str, Split], settings: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
+        """Store splits, settings and where they come from, the table of trajectories and the content hash."""
         for name, split in splits.items():
             hdf5.put_text(self._file.require_group("splits"), name, json.dumps(split_to_json(split), sort_keys=True))
         dataset = self.dataset()
         _write_table(self._file, dataset)
-        about = {
+        about = dict(provenance) | {
             "kind": KIND,
             "version": VERSION,
             "content_hash": dataset_hash(dataset.digests, dict(splits)),
@@ -130,7 +131,7 @@ def write_dataset(path: Path | str, dataset: Dataset) -> None:
     with dataset_writer(path) as writer:
         for compound in dataset.compounds.values():
             writer.add(compound)
-        writer.finish(dataset.splits, dataset.settings)
+        writer.finish(dataset.splits, dataset.settings, dataset.provenance)
 
 
 def read_dataset(path: Path | str) -> Dataset:
@@ -231,7 +232,8 @@ def _read(file: h5py.File, load: Callable[[h5py.Dataset], Any], path: Path | str
         raise InputError(f"{path}: damaged data set ({' '.join(str(error).split())}); make it again") from error
     if path and dataset_hash(digests, splits) != about["content_hash"]:
         raise InputError(f"{path}: content does not match its hash; the file was changed or damaged, make it again")
-    return Dataset(compounds, splits, about["settings"], digests)
+    provenance: Record = {name: about[name] for name in ("stage", "inputs", "source", "software") if name in about}
+    return Dataset(compounds, splits, about["settings"], digests, provenance)
 
 
 def _read_compound(key: str, group: h5py.Group, load: Callable[[h5py.Dataset], Any]) -> tuple[CompoundData, str]:

@@ -17,10 +17,12 @@ from mdstride import __version__
 from mdstride.constants import KJ_PER_MOL
 from mdstride.errors import InputError
 from mdstride.formats import hdf5
-from mdstride.formats.provenance import SCHEMA_VERSION
+from mdstride.formats.provenance import Record
 from mdstride.formats.restart import Restart
 
 KIND = "mdstride trajectory"
+VERSION = "2"
+"""Of this kind of file. 2: provenance."""
 GROUP = "particles/trajectory"
 
 # name in the file, attribute of Trajectory, unit in the file, factor from the package's units
@@ -77,11 +79,15 @@ class Trajectory:
     """[F] eV, float64"""
     temperature: np.ndarray
     """[F] K of the internal degrees of freedom, float64"""
-    parameters: dict[str, Any]
-    """Replica, time step, stride, thermostat, seeds, method, engine: what it takes to make it again."""
     verdict: dict[str, Any]
     """`passed` (bool), `reason` (str, empty when passed) and the figures behind them."""
-    software: dict[str, str]
+    provenance: Record
+    """See formats/provenance.py."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Replica, time step, stride, thermostat, seeds, method, engine: what it takes to make it again."""
+        return self.provenance["settings"]
 
 
 def stored(name: str, values: np.ndarray) -> np.ndarray:
@@ -99,7 +105,7 @@ def write_trajectory(path: Path | str, trajectory: Trajectory, end: End | None =
         if not np.isfinite(getattr(trajectory, attribute)).all():
             raise ValueError(f"{path}: {attribute} holds values that are not finite")
     with hdf5.create(path) as file:
-        file.attrs["kind"], file.attrs["schema_version"] = KIND, SCHEMA_VERSION
+        file.attrs["kind"], file.attrs["schema_version"] = KIND, VERSION
         particles = start_h5md(file, trajectory.atomic_numbers, trajectory.masses)
         times = particles.create_group("position")
         hdf5.put(times, "step", trajectory.step, dtype=np.int64)
@@ -115,8 +121,8 @@ def write_trajectory(path: Path | str, trajectory: Trajectory, end: End | None =
         parameters = file.create_group("parameters")
         for name in ("id", "mapped_smiles", "charge", "multiplicity"):
             parameters.attrs[name] = getattr(trajectory, name)
-        for name in ("parameters", "verdict", "software"):
-            parameters.attrs[name] = json.dumps(getattr(trajectory, name), sort_keys=True)
+        parameters.attrs["verdict"] = json.dumps(trajectory.verdict, sort_keys=True)
+        file.attrs["provenance"] = json.dumps(trajectory.provenance, sort_keys=True)
         if end is not None:
             _write_end(file.create_group("end"), end)
 
@@ -151,7 +157,7 @@ def read_trajectory(path: Path | str, *, arrays: bool = True) -> Trajectory:
     """
     with hdf5.open_checked(path) as file:
         header = file.get("parameters")
-        if header is None or file.attrs.get("kind") != KIND or file.attrs.get("schema_version") != SCHEMA_VERSION:
+        if header is None or file.attrs.get("kind") != KIND or file.attrs.get("schema_version") != VERSION:
             raise InputError(f"{path}: not a trajectory of this version; make it again with `mdstride simulate`")
         particles = file[GROUP]
         frames = {
@@ -176,9 +182,8 @@ def read_trajectory(path: Path | str, *, arrays: bool = True) -> Trajectory:
             time=particles["position/time"][()] * 1000.0,
             **frames,
             **series,
-            parameters=json.loads(header.attrs["parameters"]),
             verdict=json.loads(header.attrs["verdict"]),
-            software=json.loads(header.attrs["software"]),
+            provenance=json.loads(file.attrs["provenance"]),
         )
     if arrays:
         _check_shapes(trajectory, path)

@@ -75,9 +75,9 @@ class Scores:
     """One evaluation in memory. P lags, W windows of each compound."""
 
     about: dict[str, Any]
-    """`model` (`baselines` for those) and `seed` (null for baselines), `split`, `dataset` (content hash), `settings`
-    (section evaluate), `software`, `failures`: a list of {forecaster, compound, windows, reason}, and `notes`: what
-    is left out for all forecasters, in words."""
+    """`model` (`baselines` for those) and `seed` (null for baselines), `split`, `dataset` (content hash), `failures`: a
+    list of {forecaster, compound, windows, reason}, `notes`: what is left out for all forecasters, in words, and the
+    keys of a record (formats/provenance.py), whose `settings` are the section evaluate."""
     lags: np.ndarray
     """[P] fs, ascending."""
     windows: dict[str, tuple[np.ndarray, np.ndarray]]

@@ -11,11 +11,12 @@ from mdstride.errors import InputError
 from mdstride.formats import hdf5
 from mdstride.formats.dataset import Minimum
 from mdstride.formats.minima_file import read_minima, write_minima
+from mdstride.formats.provenance import Record
 
 KIND = "mdstride structure"
 
-VERSION = "3"
-"""Of this kind of file. 2: masses, frequencies and modes. 3: further minima."""
+VERSION = "4"
+"""Of this kind of file. 2: masses, frequencies and modes. 3: further minima. 4: provenance."""
 
 UNITS = {"energy": "eV", "positions": "Å", "masses": "amu", "frequencies": "cm-1", "modes": "1"}
 
@@ -52,9 +53,13 @@ class Structure:
     q modes[k, i] / sqrt(masses[i])."""
     minima: tuple[Minimum, ...] = ()
     """Other minima of the same isomer, ascending in energy; see CompoundData."""
-    settings: dict[str, Any] = field(default_factory=dict)
-    """Level of theory, seeds, convergence: what it takes to make it again."""
-    software: dict[str, str] = field(default_factory=dict)
+    provenance: Record = field(default_factory=dict)
+    """See formats/provenance.py; empty for a structure that was not relaxed here."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Level of theory, seeds, convergence: what it takes to make it again."""
+        return self.provenance.get("settings", {})
 
 
 def write_structure(path: Path | str, structure: Structure) -> None:
@@ -63,8 +68,7 @@ def write_structure(path: Path | str, structure: Structure) -> None:
         file.attrs["kind"], file.attrs["schema_version"] = KIND, VERSION
         for name in ("id", "smiles", "failure", "mapped_smiles", "charge", "multiplicity"):
             file.attrs[name] = getattr(structure, name)
-        file.attrs["settings"] = json.dumps(structure.settings, sort_keys=True)
-        file.attrs["software"] = json.dumps(structure.software, sort_keys=True)
+        file.attrs["provenance"] = json.dumps(structure.provenance, sort_keys=True)
         hdf5.put(file, "atomic_numbers", structure.atomic_numbers, dtype=np.int64)
         hdf5.put(file, "bonds", structure.bonds, dtype=np.int64)
         for name, unit in UNITS.items():
@@ -100,8 +104,7 @@ def read_structure(path: Path | str) -> Structure:
             frequencies=file["frequencies"][()],
             modes=file["modes"][()],
             minima=minima,
-            settings=json.loads(file.attrs["settings"]),
-            software=json.loads(file.attrs["software"]),
+            provenance=json.loads(file.attrs["provenance"]),
         )
     _check_shapes(structure, path)
     return structure

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-import safetensors.torch
 import torch
+from safetensors.torch import save
 
 from mdstride.errors import InputError
 from mdstride.formats.atomic import atomic_path
@@ -28,7 +28,7 @@ def write_tensors(path: Path | str, tensors: Mapping[str, torch.Tensor], metadat
     # one entry only: safetensors writes the entries of its header in random order
     header = {HEADER: json.dumps({"metadata": text, "sha256": _digest(stored, text)}, sort_keys=True)}
     with atomic_path(path) as part:
-        safetensors.torch.save_file(stored, part, header)
+        part.write_bytes(save(stored, header))  # save_file has no errno for a full disk
 
 
 def read_tensors(path: Path | str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mdstride.models.fused import rotate
+from mdstride.models.fused import window_softmax
 
 HORIZON = 24000.0
 """fs: the unit of time of the rotary codes, tau."""
@@ -15,42 +15,43 @@ HORIZON = 24000.0
 FASTEST = 8000.0
 """Largest rotary frequency, radians per HORIZON: one turn in 19 fs, the period of a C=O stretch."""
 
-LEAST = 1e-30
-"""Smallest sum of weights that is divided by; see `still_attention`."""
-
 
 @dataclass(frozen=True)
 class Codes:
-    """Rotary codes of the times t_0 = 0, t_1, ... of each molecule."""
+    """Rotary codes for the T times t_0 = 0, t_1, ... of each molecule; see `turns`."""
 
-    cosine: torch.Tensor
-    """[B, T, size / 2] of the angles (t / tau) f_k."""
-    sine: torch.Tensor
-    """[B, T, size / 2]."""
-    spaced: bool
-    """t_p = p t_1 for all p: then the codes of times are also those of all differences of times."""
+    keys: torch.Tensor
+    """[2, B, T, size], of the times."""
+    queries: torch.Tensor
+    """The same; where t_p = p t_1 for all p, [2, B, 2 T - 1, size], of all differences of times, from -t_(T-1) on."""
 
-    def quadratures(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """C_p = q cos(a_p) and S_p = q' sin(a_p), both [B, H, T, N, size], of q [B, H, N, size].
-
-        With q = (f, g) and q' = (g, -f), C_p - S_p is q turned by the angles a_p of time p; and for any two times
-
-            R(t_p) q . R(t_r) k  =  (C_d + S_d) . k   for r = p + d,      (C_d - S_d) . k   for r = p - d.
-        """
-        first, second = query.chunk(2, dim=-1)
-        swapped = torch.cat([second, -first], dim=-1)
-        cosine, sine = (code.repeat(1, 1, 2)[:, None, :, None] for code in (self.cosine, self.sine))
-        return query[:, :, None] * cosine, swapped[:, :, None] * sine
+    @property
+    def spaced(self) -> bool:
+        """Whether the queries have the codes of all differences."""
+        return self.queries.shape[2] > self.keys.shape[2]
 
 
 def rotary_codes(times: torch.Tensor, size: int, dtype: torch.dtype, *, spaced: bool = False) -> Codes:
-    """Codes of `times` [B, T] in fs, the first of which is 0, for heads of `size` channels.
+    """Codes of `times` [B, T > 1] in fs, the first of which is 0, for heads of `size` channels."""
+    keys = turns(times, size, dtype)
+    return Codes(keys, turns(torch.cat([-times[:, 1:].flip(1), times], dim=1), size, dtype) if spaced else keys)
+
+
+def turns(times: torch.Tensor, size: int, dtype: torch.dtype) -> torch.Tensor:
+    """What `rotate` needs, [2, B, T, size]: (c, c) and (-s, s) of the angles (t / tau) f_k, c and s of size / 2 each.
 
     The frequencies f_k rise geometrically from 1 to FASTEST. Angles are formed in float64: they reach thousands.
     """
     exponents = torch.arange(size // 2, dtype=torch.float64, device=times.device) / max(size // 2 - 1, 1)
     angles = times.double()[..., None] / HORIZON * torch.exp(math.log(FASTEST) * exponents)
-    return Codes(angles.cos().to(dtype), angles.sin().to(dtype), spaced)
+    cosine, sine = angles.cos(), angles.sin()
+    return torch.stack([torch.cat([cosine, cosine], dim=-1), torch.cat([-sine, sine], dim=-1)]).to(dtype)
+
+
+def rotate(values: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    """The pairs (k, k + d/2) of the last axis of [..., d] turned by codes [2, ...] that broadcast to it."""
+    cosine, sine = codes
+    return torch.addcmul(values * cosine, values.roll(values.shape[-1] // 2, -1), sine)
 
 
 def equally_spaced(lags: torch.Tensor) -> bool:
@@ -92,15 +93,15 @@ class HeterogeneousAttention(nn.Module):
             return stream.unflatten(-1, (self.heads, -1)).permute(0, 3, 1, 2, 4)
 
         shares = torch.softmax(self.mix, 0)
-        size = queries.shape[-1] // self.heads
-        query = codes.quadratures(heads(self.query(queries)[:, None])[:, :, 0] * size**-0.5)
+        times, size = codes.keys.shape[2:]
+        query = heads(self.query(queries)[:, None] * size**-0.5).contiguous()
+        query = rotate(query, codes.queries[:, :, None, :, None])
         key, value = heads(self.key(still)), heads(self.value(still)) * shares[-still.shape[1] :, None, None]
         mean = still_attention(query, key, value, codes, bias)
         if moving is not None:
-            cosine, sine = codes.cosine[:, :, None, None], codes.sine[:, :, None, None]
-            key = heads(rotate(self.key(moving).unflatten(-1, (self.heads, -1)), cosine, sine).flatten(-2))
+            key = rotate(self.key(moving).unflatten(-1, (self.heads, -1)), codes.keys[:, :, :, None, None])
             value = heads(functional.linear(moving, shares[0] * self.value.weight))
-            mean = mean + attention(query[0] - query[1], key, value, bias)
+            mean = attention(query[:, :, -times:], heads(key.flatten(-2)), value, bias) + mean
         return self.out(mean.permute(0, 2, 3, 1, 4).flatten(3))
 
 
@@ -113,38 +114,22 @@ def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias:
 
 
 def still_attention(
-    query: tuple[torch.Tensor, torch.Tensor], key: torch.Tensor, value: torch.Tensor, codes: Codes, bias: torch.Tensor
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, codes: Codes, bias: torch.Tensor
 ) -> torch.Tensor:
     """Attention to sources that do not depend on time, summed over them: [B, H, T, N, size].
 
-    query: its quadratures [B, H, T, N, size]; key and value [B, H, S, N, size] before rotation.
+    query [B, H, T or 2 T - 1, N, size], turned by codes.queries; key and value [B, H, S, N, size] before rotation.
 
-    Equally spaced times differ by multiples d of one step: there are 2 T - 1 differences instead of T², and one
-    exponential E_d[i, j] for each. The weight of atom j for (p, i) is the sum of E_d over d = -p .. T - 1 - p, divided
-    by its own sum over j. From all scores of (i, S) the largest, over d and j, is subtracted first. A time whose own
-    largest score is below that by more than 69 gets less than its weight, and none if by more than 87 (float32).
+    Scores depend on the difference of two times alone: equally spaced times have 2 T - 1 for each two atoms, not T².
+    Those of time p are the T from p on, its difference to the last time, to its difference to the first.
     """
     if not codes.spaced:
-        turned = query[0] - query[1]
-        cosine, sine = (code[:, None, :, None] for code in (codes.cosine, codes.sine))
-        total = torch.zeros_like(turned)
+        total = torch.zeros_like(query)
         for k, v in zip(key.unbind(2), value.unbind(2), strict=True):
-            k, v = (part[:, :, None].expand(-1, -1, codes.cosine.shape[1], -1, -1) for part in (k, v))
-            total = total + attention(turned, rotate(k, cosine, sine), v, bias)
+            k = rotate(k[:, :, None], codes.keys[:, :, None, :, None])
+            total = total + attention(query, k, v[:, :, None].expand_as(k), bias)
         return total
-    batch, count, times, atoms, _ = query[0].shape
-    even, odd = (part.flatten(2, 3) @ key.flatten(2, 3).mT for part in query)
-    scores = torch.cat([even + odd, even - odd], dim=2).view(batch, count, 2 * times, atoms, -1, atoms)
-    with torch.no_grad():
-        bias = bias[:, None, None, None]
-        shift = (scores.amax(2) + bias).amax(-1, keepdim=True) - bias
-    terms = (scores - shift[:, :, None]).exp()
-    weights = (windows(times, terms) @ terms.flatten(3)).view(batch, count, times, atoms, -1, atoms)
-    weights = weights / weights.sum(-1, keepdim=True).clamp(min=LEAST)
-    return (weights.flatten(2, 3).flatten(3) @ value.flatten(2, 3)).unflatten(2, (times, atoms))
-
-
-def windows(times: int, like: torch.Tensor) -> torch.Tensor:
-    """[T, 2 T] of ones and zeros: which differences of time exist for time p, d = 0 .. T - 1 and -d = 0 .. T - 1."""
-    p, d = torch.arange(times, device=like.device)[:, None], torch.arange(times, device=like.device)
-    return torch.cat([d < times - p, (d > 0) & (d <= p)], dim=1).to(like.dtype)
+    atoms = query.shape[3]
+    scores = query.flatten(2, 3) @ key.flatten(2, 3).mT
+    weights = window_softmax(scores.unflatten(3, (-1, atoms)).unflatten(2, (-1, atoms)), bias)
+    return (weights.flatten(2, 3).flatten(3) @ value.flatten(2, 3)).unflatten(2, (-1, atoms))

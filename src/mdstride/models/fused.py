@@ -1,4 +1,4 @@
-"""Elementwise steps of a transformer block with their gradients written out.
+"""Steps of a transformer block between its matrix products, with their gradients written out.
 
 Left to automatic differentiation, each would run through memory two to three times as often and keep more for its
 gradient; on a CPU that is a fifth of a training step. They can be differentiated once.
@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 from torch.autograd.function import once_differentiable
+
+LEAST = 1e-30
+"""Smallest sum of weights that is divided by; see `window_softmax`."""
 
 
 def rms_norm(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -27,9 +30,15 @@ def swiglu(pair: torch.Tensor) -> torch.Tensor:
     return result
 
 
-def rotate(values: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
-    """Turn the pairs (k, k + d/2) of the last axis of [..., d] by angles whose codes are [..., d/2]."""
-    result: torch.Tensor = _Rotate.apply(values, cosine, sine)
+def window_softmax(scores: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Attention weights [B, H, T, N, S, N] from scores [B, H, 2 T - 1, N, S, N] for all differences of two times.
+
+    Time p has T differences, from p on. For each source of S, weights are proportional to the exponentials of
+    scores + bias [B, N], summed over these differences, and add up to 1 over the last axis.
+    One exponential serves all times: the largest score of any is subtracted first. A time whose own largest is below
+    that by more than 69 gets less than its weight, and none if by more than 87 (float32).
+    """
+    result: torch.Tensor = _WindowSoftmax.apply(scores, bias)
     return result
 
 
@@ -56,38 +65,43 @@ class _RmsNorm(torch.autograd.Function):
 class _Swiglu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, pair: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(pair)
         gate, value = pair.chunk(2, dim=-1)
-        return torch.nn.functional.silu(gate).mul_(value)
+        opening = torch.sigmoid(gate)
+        ctx.save_for_backward(pair, opening)
+        return (gate * opening).mul_(value)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
-        (pair,) = ctx.saved_tensors
+        """With s = sigmoid(g) and h = g s: du = grad h, dg = grad u (s + h - h s)."""
+        pair, opening = ctx.saved_tensors
         (gate, value), both = pair.chunk(2, dim=-1), torch.empty_like(pair)
         grad_gate, grad_value = both.chunk(2, dim=-1)
-        torch.mul(torch.nn.functional.silu(gate), grad, out=grad_value)
-        torch.ops.aten.silu_backward.grad_input(grad * value, gate, grad_input=grad_gate)
+        silu = gate * opening
+        torch.mul(grad, silu, out=grad_value)
+        slope = torch.addcmul(silu, silu, opening, value=-1).add_(opening)
+        torch.mul(slope.mul_(grad), value, out=grad_gate)
         return both
 
 
-class _Rotate(torch.autograd.Function):
+class _WindowSoftmax(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(cosine, sine)
-        return _turn(values, cosine, sine)
+    def forward(ctx: Any, scores: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        bias = bias[:, None, None, None]
+        largest = (scores.amax(2) + bias).amax(-1, keepdim=True) - bias
+        terms = (scores - largest[:, :, None]).exp_()
+        weights = terms.unfold(2, scores.shape[2] // 2 + 1, 1).sum(-1)
+        total = weights.sum(-1, keepdim=True).clamp_(min=LEAST)
+        weights.div_(total)
+        ctx.save_for_backward(terms, weights, total)
+        return weights
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        cosine, sine = ctx.saved_tensors
-        return _turn(grad, cosine, -sine), None, None
-
-
-def _turn(values: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
-    first, second = values.chunk(2, dim=-1)
-    turned = torch.empty_like(values)
-    left, right = turned.chunk(2, dim=-1)
-    torch.mul(first, cosine, out=left).addcmul_(second, sine, value=-1)
-    torch.mul(second, cosine, out=right).addcmul_(first, sine)
-    return turned
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """With w = sum of the terms e over a window / Z: de = sum of (grad - sum(grad w)) / Z over its windows."""
+        terms, weights, total = ctx.saved_tensors
+        each = (grad - (grad * weights).sum(-1, keepdim=True)).div_(total)
+        times = each.shape[2]
+        windows = torch.ones(2 * times - 1, times, dtype=each.dtype, device=each.device).tril_().triu_(1 - times)
+        return (windows @ each.flatten(3)).view_as(terms).mul_(terms), None

@@ -13,7 +13,7 @@ from rdkit import Chem
 
 from mdstride.bonds import bonded_pairs
 from mdstride.engines import EngineError, engine_version, make_engine
-from mdstride.formats.provenance import software
+from mdstride.formats.provenance import record, software
 from mdstride.formats.structure import Structure, write_structure
 from mdstride.relax.embed import (
     RelaxFailure,
@@ -50,14 +50,18 @@ def relax_compound(
     """
     molecule = parse(smiles, compound_id)
     charge, multiplicity = charge_and_multiplicity(molecule)
-    record: dict[str, Any] = {"id": compound_id, "smiles": smiles, "charge": charge, "multiplicity": multiplicity}
-    record["software"] = software("ase", "numpy", "rdkit") | engine_version(reference)
-    record["settings"] = {"relax": settings, "reference": reference}
+    facts: dict[str, Any] = {"id": compound_id, "smiles": smiles, "charge": charge, "multiplicity": multiplicity}
+    versions = software("ase", "numpy", "rdkit") | engine_version(reference)
+    made = {"relax": settings, "reference": reference}
     try:
-        structure = Structure(**record | _minimum(molecule, charge, multiplicity, settings, reference, compound_id))
+        found, how = _minimum(molecule, charge, multiplicity, settings, reference, compound_id)
+        facts |= found
+        made |= how
     except (RelaxFailure, EngineError) as failure:
-        structure = Structure(**record, failure=str(failure))
-        sys.stderr.write(f"relax {compound_id}: left out: {failure}\n")  # `mdstride status` looks for this
+        facts["failure"] = str(failure)
+    structure = Structure(**facts, provenance=record("relax", made, {}, versions))
+    if structure.failure:
+        sys.stderr.write(f"relax {compound_id}: left out: {structure.failure}\n")  # `mdstride status` looks for this
     write_structure(output, structure)
 
 
@@ -68,8 +72,8 @@ def _minimum(
     settings: dict[str, Any],
     reference: dict[str, Any],
     compound_id: str,
-) -> dict[str, Any]:
-    """The fields of Structure that a successful relaxation fills. Raises RelaxFailure or EngineError."""
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of Structure that a successful relaxation fills, and how. Raises RelaxFailure or EngineError."""
     numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()], np.int64)
     if len(numbers) < 2:
         raise RelaxFailure("a single atom has no internal motion")
@@ -89,7 +93,7 @@ def _minimum(
     first = found.relaxed.positions
     fixed = with_stereo(molecule, first)  # where the SMILES leaves it open, all minima are of one isomer
     further = further_minima(engine, numbers, masses, bonds, first, conformers, **common)
-    return {
+    fields = {
         "mapped_smiles": mapped_smiles(molecule),
         "atomic_numbers": numbers,
         "masses": masses,
@@ -99,18 +103,17 @@ def _minimum(
         "frequencies": found.vibrations.frequencies,
         "modes": found.vibrations.modes,
         "minima": further,
-        "settings": {
-            "relax": settings,
-            "reference": reference,
-            "force_field": force_field,
-            "start": f"lowest in reference energy of {len(conformers)} ETKDGv3 conformers minimised by {force_field}",
-            "optimiser": f"BFGS, maxstep {LONGEST_STEP} Å",
-            "steps": found.relaxed.steps,
-            "largest_force": found.relaxed.largest_force,
-            "escapes": found.escapes,
-            "hessian_asymmetry": found.vibrations.asymmetry,
-        },
     }
+    how = {
+        "force_field": force_field,
+        "start": f"lowest in reference energy of {len(conformers)} ETKDGv3 conformers minimised by {force_field}",
+        "optimiser": f"BFGS, maxstep {LONGEST_STEP} Å",
+        "steps": found.relaxed.steps,
+        "largest_force": found.relaxed.largest_force,
+        "escapes": found.escapes,
+        "hessian_asymmetry": found.vibrations.asymmetry,
+    }
+    return fields, how
 
 
 def _check_bonds(molecule: Chem.Mol, expected: np.ndarray, found: np.ndarray) -> None:

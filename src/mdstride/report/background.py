@@ -4,7 +4,6 @@ import json
 import math
 from typing import Any
 
-from mdstride.formats.provenance import software
 from mdstride.report import charts_reference as charts
 from mdstride.report.cells import atoms, drift, label, structure
 from mdstride.report.markup import details, figure, section, table, text
@@ -149,7 +148,6 @@ def provenance(material: Material) -> str:
     """What it takes to make this again."""
     level = material.config["reference"]
     simulate = material.config["simulate"]
-    made = material.dataset.settings.get("software", {})
     facts_of = {
         "level of theory": f"{level['method']} by {level['engine']}, SCC accuracy {level['accuracy']:g}, gas phase",
         "dynamics": f"NVE, {simulate['timestep']:g} fs steps, every {simulate['stride']} stored, started at "
@@ -158,16 +156,18 @@ def provenance(material: Material) -> str:
         "windows": f"{material.outcomes[0].table.windows} for each tested compound, seed "
         f"{material.config['evaluate']['seed']}",
         "data set, SHA-256 of the content": material.dataset_hash,
-        "software of the data set": ", ".join(f"{name} {version}" for name, version in sorted(made.items())),
-        "software of this report": ", ".join(
-            f"{name} {version}" for name, version in software("matplotlib", "numpy", "rdkit", "scipy").items()
-        ),
     }
-    rows = [[text(name), f'<span class="wrap">{text(value)}</span>'] for name, value in facts_of.items() if value]
+    rows = [[text(name), _wrapped(value)] for name, value in facts_of.items()]
+    inputs = [[text(name), _wrapped(digest)] for name, digest in sorted(material.made["inputs"].items())]
     return section(
         "provenance",
-        "Where it comes from",
+        "Where this comes from",
         table("Provenance", ["what", "value"], rows, words=2, kind="facts-table"),
+        _versions(material),
+        details(
+            f"The {len(inputs)} inputs of this report",
+            table("SHA-256 of each input", ["input", "SHA-256"], inputs, words=2, kind="facts-table"),
+        ),
         details("Configuration", _json(material.config)),
         details("Settings recorded in the data set", _json(material.dataset.settings)),
         *(
@@ -175,6 +175,23 @@ def provenance(material: Material) -> str:
             for run in material.runs
         ),
     )
+
+
+def _versions(material: Material) -> str:
+    """Code and software of each stage; more than one row where its jobs differ."""
+    rows = []
+    for one in (*material.records, material.made):
+        versions = ", ".join(f"{name} {version}" for name, version in sorted(one["software"].items()))
+        rows.append((one["stage"], one["source"], versions))
+    cells = [
+        [text(stage), f"<code>{text(source)}</code>", _wrapped(made)] for stage, source, made in dict.fromkeys(rows)
+    ]
+    header = ["stage", "digest of the code", "software"]
+    return table("What each stage was run with", header, cells, words=3, kind="facts-table")
+
+
+def _wrapped(value: str) -> str:
+    return f'<span class="wrap">{text(value)}</span>'
 
 
 def _json(value: Any) -> str:

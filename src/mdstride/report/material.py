@@ -11,11 +11,12 @@ import numpy as np
 from mdstride.errors import InputError
 from mdstride.formats.dataset import Dataset
 from mdstride.formats.dataset_file import read_dataset
+from mdstride.formats.provenance import DATASET, by_name, read_record, record, record_path, software
 from mdstride.formats.scores_file import read_scores_file
 from mdstride.formats.split import PARTS, Split
 from mdstride.formats.tables import read_table
 from mdstride.novelty import Novelty, novelty
-from mdstride.published import Published, published
+from mdstride.published import TABLE, Published, published
 from mdstride.statistics import Comparison, Estimate, Table, compare_models, read_scores, summarise
 
 COMPOUNDS = ("id", "name", "smiles", "formula", "n_heavy", "n_atoms", "source")
@@ -92,6 +93,10 @@ class Material:
     runs: list[Run]
     outcomes: list[Outcome]
     """One for each split, in the order of the score files."""
+    made: dict[str, Any]
+    """Of this report; see formats/provenance.py."""
+    records: list[dict[str, Any]]
+    """Of what it is made from, as far as there are any."""
 
     def name(self, key: str) -> str:
         """Label of a compound: its name, else its SMILES."""
@@ -133,6 +138,8 @@ def read_material(
             if (model, split, seed) not in known:
                 raise InputError(f"scores of {model}, split {split}, seed {seed}, but no such run; give its folder too")
     measured = _read_energies(energies, scores)
+    written = [folder / name for folder in runs for name in ("run.json", "log.jsonl")]
+    files = [compounds, rejections, space, trajectories, *written, *scores, *energies]
     return Material(
         config=config,
         compounds=labels,
@@ -143,7 +150,27 @@ def read_material(
         dataset_hash=digest,
         runs=trained,
         outcomes=[_outcome(data, table, measured.get(split, [])) for split, table in tables.items()],
+        made=_record(config, files, digest),
+        records=_records(compounds, data, trained, scores, energies),
     )
+
+
+def _record(config: dict[str, Any], files: Sequence[Path], dataset: str) -> dict[str, Any]:
+    inputs = by_name(files) | ({TABLE.as_posix(): TABLE} if TABLE.exists() else {})
+    versions = software("matplotlib", "numpy", "rdkit", "scipy")
+    return record("report", config, inputs, versions, known={DATASET: dataset})
+
+
+def _records(
+    compounds: Path, data: Dataset, runs: Sequence[Run], scores: Sequence[Path], energies: Sequence[Path]
+) -> list[dict[str, Any]]:
+    """In the order of the stages."""
+    beside = [record_path(path) for path in (compounds, *energies)]
+    select, *costs = [read_record(path) if path.exists() else {} for path in beside]
+    trajectories = {"stage": "simulate"} | data.settings.get("trajectories", {})
+    found = [select, trajectories, data.provenance, *(run.details for run in runs)]
+    found += [read_record(path, sealed=False) for path in scores]  # compared when the scores were read
+    return [one for one in (*found, *costs) if "source" in one]
 
 
 def _outcome(data: Dataset, table: Table, energies: list[Record]) -> Outcome:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mdstride import __version__
 from mdstride.formats.atomic import write_text
+from mdstride.formats.provenance import write_record
 from mdstride.formats.tables import write_table
 from mdstride.report.assurance import failures, literature, tests
 from mdstride.report.background import provenance, reference, selection, training
@@ -91,7 +92,8 @@ def build_report(
     summary: Path,
     long: Path,
 ) -> None:
-    """Write report.html, which needs no other file, summary.csv (COLUMNS) and every score as a row (`long`, .csv.gz).
+    """Write report.html, which needs no other file, summary.csv (COLUMNS), every score as a row (`long`, .csv.gz), and
+    where they come from.
 
     `scores` are those of the baselines and of all `runs`, of one split or several; `energies` lie beside them.
     Raises InputError where the inputs do not belong together.
@@ -116,6 +118,7 @@ def build_report(
     write_long(scores, long)
     write_table(summary, COLUMNS, rows)
     write_text(output, html)
+    write_record(material.made, output, summary, long)
 
 
 def page(title: str, material: Material, summary: str, long: str) -> str:

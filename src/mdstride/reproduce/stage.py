@@ -16,7 +16,7 @@ from mdstride.reproduce.data import (
 from mdstride.reproduce.findings import Finding, Outcome, told
 from mdstride.reproduce.learned import compare_scores, compare_summary, compare_weights
 from mdstride.reproduce.published import opened
-from mdstride.reproduce.settings import compare_settings, compare_software
+from mdstride.reproduce.settings import compare_records, compare_settings
 
 NEEDED = ("compounds.csv", "trajectories.csv", "dataset.h5", "summary.csv")
 
@@ -39,7 +39,7 @@ def reproduce(published: Path, other: Path) -> tuple[str, bool]:
 
 def _findings(run: Path, other: Path) -> Iterator[Finding]:
     yield compare_settings(read_settings(run)[0], read_settings(other)[0])
-    yield compare_software(run, other)
+    yield from compare_records(run, other)
     yield compare_compounds(run, other)
     yield compare_minima(run, other)
     with open_dataset(run / "dataset.h5") as one, open_dataset(other / "dataset.h5") as two:

@@ -11,6 +11,7 @@ from rdkit import rdBase
 
 from mdstride.errors import InputError
 from mdstride.formats.atomic import atomic_path, write_json
+from mdstride.formats.provenance import record, sha256, software
 from mdstride.progress import Progress
 from mdstride.select.compound import fingerprinter
 from mdstride.select.inputs import check_elements, read_seeds
@@ -21,7 +22,8 @@ from mdstride.select.text import TextFilter
 
 def deal_library(library: dict[str, Any], screen: dict[str, Any], *, shards: Sequence[Path], counts: Path) -> None:
     """Write gzip files of lines of CID, tab, SMILES and, optionally, another tab and a name: the form of PubChem's
-    CID-SMILES.gz. `counts` is a JSON file of the records read and those left out, by reason.
+    CID-SMILES.gz. `counts` is a JSON file of the records read and those left out, by reason, with the provenance and
+    the hashes of the shards; it comes last.
 
     `library` and `screen` are sections of the configuration. Raises InputError for a source that cannot be read to its
     end; then nothing is written.
@@ -51,8 +53,11 @@ def deal_library(library: dict[str, Any], screen: dict[str, Any], *, shards: Seq
         if not total:
             raise InputError(f"{path or 'pubchem-rest'}: no records; give a library that holds some")
         progress.close(f"{total:,} records, {total / progress.elapsed:,.0f}/s, {kept:,} to be screened")
-        counts_of = {reason.name: count for reason, count in rejected.items() if count}
-        write_json(counts, {"records": total, "rejected": counts_of})
+    inputs = {"library.path": path, "screen.seeds": screen["seeds"]}
+    made = record("library", {"library": library, "screen": screen}, inputs, software("rdkit", "numpy"))
+    made["outputs"] = {shard.name: sha256(shard) for shard in shards}
+    counts_of = {reason.name: count for reason, count in rejected.items() if count}
+    write_json(counts, {"records": total, "rejected": counts_of} | made)
 
 
 def _create(stack: ExitStack, path: Path) -> gzip.GzipFile:

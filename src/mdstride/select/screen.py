@@ -13,6 +13,7 @@ from rdkit import Chem, rdBase
 from rdkit.DataStructs import BitVectToBinaryText, ExplicitBitVect
 
 from mdstride.formats.candidates import Candidate, Tally, write_candidates
+from mdstride.formats.provenance import record, software
 from mdstride.progress import Progress
 from mdstride.select.compound import fingerprinter
 from mdstride.select.inputs import read_seeds
@@ -41,7 +42,9 @@ def screen_shard(settings: dict[str, Any], *, shard: Path, output: Path) -> None
             progress.update(len(batch))
         screen.candidates.sort()
         rejected = {reason.name: count for reason, count in screen.rejected.items()}
-        write_candidates(output, screen.candidates, Tally(total, rejected, screen.sample()))
+        inputs = {"shard": shard, "screen.seeds": settings["seeds"]}
+        made = record("screen", {"screen": settings}, inputs, software("rdkit", "numpy"))
+        write_candidates(output, screen.candidates, Tally(total, rejected, screen.sample()), made)
         progress.close(f"{len(screen.candidates):,} within the range of a seed")
 
 

@@ -12,6 +12,7 @@ from rdkit.DataStructs import BitVectToBinaryText, BulkTanimotoSimilarity
 
 from mdstride.errors import InputError
 from mdstride.formats.candidates import read_candidates, read_tally
+from mdstride.formats.provenance import by_name, record, software, write_record
 from mdstride.formats.tables import write_table
 from mdstride.progress import Progress
 from mdstride.select.accept import Acceptance
@@ -37,7 +38,7 @@ def select_compounds(
     rejections: Path,
     space: Path,
 ) -> None:
-    """Select compounds from the candidates of all shards and write three tables.
+    """Select compounds from the candidates of all shards and write three tables, and where they come from.
 
     `compounds` lists the picked library compounds in ascending order of CID, then the extra ones in the order of their
     file: identity, size, the seed each one was matched with (for an extra compound the most similar seed), and its
@@ -67,6 +68,10 @@ def select_compounds(
     written = [{"step": "read", "reason": "records read", "count": total}]
     written += [{"step": r.value[0], "reason": r.value[1], "count": rejected[r]} for r in Reason]
     write_table(rejections, ("step", "reason", "count"), written)
+    inputs = {"screen.seeds": screen["seeds"], **by_name([counts, *screened])}
+    inputs |= {f"select.{key}": settings[key] for key in ("extra_compounds", "names")}
+    made = record("select", {"select": settings, "screen": screen}, inputs, software("rdkit", "numpy"))
+    write_record(made, compounds, rejections, space)
 
 
 def _tally(counts: Path, screened: Sequence[Path]) -> tuple[int, Counter[Reason], list[bytes]]:

@@ -15,7 +15,7 @@ from mdstride.engines import EngineError, engine_version, make_engine
 from mdstride.errors import InputError
 from mdstride.formats.atomic import keep_link, only_writer
 from mdstride.formats.h5md import End, Trajectory, read_end, read_trajectory, stored, write_trajectory
-from mdstride.formats.provenance import content_hash, software, source_hash
+from mdstride.formats.provenance import SOURCES, content_hash, record, software, source_hash
 from mdstride.formats.restart import Restart, RestartFolder
 from mdstride.formats.structure import Structure, read_structure
 from mdstride.interrupt import told_to_stop
@@ -27,9 +27,6 @@ from mdstride.simulate.integrate import FORGET_EVERY, State, kinetic_energy
 from mdstride.simulate.run import Plan, Run, at_rest, make_plan
 from mdstride.simulate.velocities import internal_degrees, without_rigid_motion
 from mdstride.simulate.verdict import BondWatch, BrokenBondError, figures, judge, net_motion
-
-SOURCES = ("simulate", "engines", "bonds.py", "constants.py", "rigid.py")
-"""Parts of the package behind the numbers of a trajectory."""
 
 TWIN_DISPLACEMENT = 1e-3
 """Å, rms over the atoms, by which the start of a twin differs."""
@@ -75,11 +72,12 @@ def simulate_replica(
     state and ends with SystemExit.
     """
     original = None if twin_of is None else read_trajectory(twin_of)
+    inputs = {"structure": structure, "original": twin_of}
     if length is not None:
         if length <= 0:
             raise InputError(f"--length: {length:g} ps is refused; give a positive length")
         settings = settings | {"production": length}
-    job = Job(read_structure(structure), settings, reference, replica, original)
+    job = Job(read_structure(structure), settings, reference, replica, original, inputs)
     folder = RestartFolder(state, job.fingerprint(settings))
     with only_writer(state, wait=True):
         start = _earlier(job, previous) if previous else None
@@ -105,6 +103,8 @@ class Job:
     replica: int
     original: Trajectory | None
     """Of which it is the twin."""
+    inputs: dict[str, Path | None]
+    """The files that `minimum` and `original` were read from."""
 
     @property
     def masses(self) -> np.ndarray:
@@ -136,7 +136,7 @@ class Job:
         if self.original is not None:
             state = {"positions": self.original.positions[:1], "velocities": self.original.velocities[:1]}
             start = [content_hash(state), self.original.parameters.get("halved"), self.original.verdict["passed"]]
-        parts = [settings, self.reference, self.replica, self.digest, start, source_hash(*SOURCES)]
+        parts = [settings, self.reference, self.replica, self.digest, start, source_hash(*SOURCES["simulate"])]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -148,7 +148,11 @@ def random_generator(seed: int, compound_id: str, replica: int, *more: int) -> n
 
 def _earlier(job: Job, path: Path) -> Restart | None:
     """Where a shorter trajectory has ended, if this one passes there."""
-    restart = read_end(path, job.open_ended)
+    try:
+        restart = read_end(path, job.open_ended)
+    except InputError as error:
+        sys.stderr.write(f"simulate: passing over an earlier trajectory: {error}\n")
+        return None
     return restart if restart and restart.values["done"] <= _plan(job, 0).total else None
 
 
@@ -255,9 +259,13 @@ def _trajectory(job: Job, plan: Plan, frames: list[tuple[int, State]], stopped: 
         masses=masses,
         bonds=minimum.bonds,
         **arrays,
-        parameters=_parameters(job, plan, len(tried)),
         verdict=judge(found, settings["limits"], stopped) | {"tried": tried},
-        software=software("ase", "numpy") | engine_version(job.reference),
+        provenance=record(
+            "simulate" if job.original is None else "twin",
+            _parameters(job, plan, len(tried)),
+            job.inputs,
+            software("ase", "numpy") | engine_version(job.reference),
+        ),
     )
 
 
@@ -303,5 +311,5 @@ def _parameters(job: Job, plan: Plan, attempt: int) -> dict[str, Any]:
         "degrees_of_freedom": internal_degrees(len(minimum.atomic_numbers)),
         "guess_dropped_every": FORGET_EVERY,
         "smiles": minimum.smiles,
-        "structure": {"settings": minimum.settings, "software": minimum.software},
+        "structure": {name: minimum.provenance.get(name, {}) for name in ("settings", "software")},
     }

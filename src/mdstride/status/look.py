@@ -1,8 +1,9 @@
 """One look at the files of a run: what is done, at work, failed and waiting.
 
-Reads only, and takes no lock: a look never disturbs a job, and needs neither Snakemake nor a word from any process. So
-it says what files say: a job is done when its output is there, whether or not a change has made it out of date
-(`snakemake -n` tells), and at work when it has given a sign of life not long ago.
+Reads only: a look never disturbs a job, and needs neither Snakemake nor a word from any process. So it says what files
+say: a job is done when its output is there, whether or not a change has made it out of date (`snakemake -n` tells). It
+is at work while it holds its lock, which goes with the process. Jobs too short to have one are at work while the
+workflow is, and they have given a sign of life not long ago.
 """
 
 import csv
@@ -14,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
+from mdstride.formats.atomic import held
 from mdstride.layout import CLAIM, Job, planned_jobs, read_ids, read_settings
 
 SILENT = 600.0
-"""s without a sign of life after which a job no longer counts as running: progress is told every few seconds."""
+"""s without a sign of life after which a job that has no lock no longer counts as running."""
 TAIL = 4096
 """Bytes of a log that are looked at, from its end."""
 RECENT = 20
@@ -29,7 +31,6 @@ PROGRESS = re.compile(r"^.*?: [\d,]+/(?P<total>[\d,]+) .*? \((?P<share>\d+) %\),
 """A line of mdstride.progress."""
 ERROR = re.compile(r"\berror: (.*)$")
 LEFT_OUT = re.compile(r": left out: (.*)$")
-STOPPED = "told to stop"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Look:
     """File that says what is planned."""
     stages: list[Stage]
     claimed: bool
-    """Whether a workflow is at work, or was killed: its jobs may wait in the queue of a cluster."""
+    """Whether a workflow is at work: its jobs may wait in the queue of a cluster."""
 
     @property
     def finished(self) -> bool:
@@ -114,6 +115,7 @@ def look(run: Path, now: float | None = None) -> Look:
     now = time.time() if now is None else now
     settings, source = read_settings(run)
     files = dict(_files(str(run), ""))
+    claimed = held(run / CLAIM)
     verdicts, stamp = _verdicts(run), files.get("trajectories.csv", 0.0)
     stages = []
     for name, jobs in planned_jobs(settings, read_ids(run)).items():
@@ -128,12 +130,12 @@ def look(run: Path, now: float | None = None) -> Look:
                 else:
                     stage.done += 1
             else:
-                _judge(run, stage, job, files, now)
+                _judge(run, stage, job, files, claimed, now)
         if stage.running:
             told = [one.seconds for one in stage.running if one.seconds]
             stage.seconds = fmean(told) if told else _duration(run, files, finished)
         stages.append(stage)
-    return Look(run, source, stages, CLAIM in files)
+    return Look(run, source, stages, claimed)
 
 
 def _files(folder: str, prefix: str) -> Iterator[tuple[str, float]]:
@@ -180,21 +182,20 @@ def _left_out(run: Path, stage: str, job: Job, files: dict[str, float], verdicts
     return next((match[1] for line in _tail(run / job.log) if (match := LEFT_OUT.search(line))), "")
 
 
-def _judge(run: Path, stage: Stage, job: Job, files: dict[str, float], now: float) -> None:
+def _judge(run: Path, stage: Stage, job: Job, files: dict[str, float], claimed: bool, now: float) -> None:
     """Put a job without its output where it belongs: running, failed, interrupted, or neither."""
-    begun = job.log in files or job.lock in files
-    if begun:
-        lines = _tail(run / job.log)
-        reason = _error(lines)
-        if reason:
-            stage.failed.append(Failed(stage.name, job, reason, left_out=False))
-            return
-        silent = now - max(files.get(job.log, 0.0), files.get(job.lock, 0.0))
-        locked = not job.lock or job.lock in files or not lines
-        if silent < SILENT and locked and not any(STOPPED in line for line in lines[-1:]):
-            stage.running.append(_running(stage.name, job, lines, silent))
-            return
-    if (job.state and job.state in files) or (job.lock and job.lock in files):
+    lines = _tail(run / job.log) if job.log in files else []
+    reason = _error(lines)
+    silent = now - max(files.get(job.log, 0.0), files.get(job.lock, 0.0))
+    if job.lock in files:
+        at_work = held(run / job.lock)
+    else:  # one that takes a lock has not got so far, or was told to stop
+        at_work = claimed and job.log in files and silent < SILENT and not reason and not (job.lock and lines)
+    if at_work:
+        stage.running.append(_running(stage.name, job, lines, silent))
+    elif reason:
+        stage.failed.append(Failed(stage.name, job, reason, left_out=False))
+    elif job.state in files or job.lock in files:
         stage.interrupted.append(job)
 
 

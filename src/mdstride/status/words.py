@@ -52,10 +52,8 @@ def _headline(look: Look) -> str:
     if not look.claimed and not any(stage.done for stage in stages):
         return f"{run}: planned, and nothing there yet; start it with `snakemake --cores all`."
     if look.claimed:
-        return (
-            f"{run}: no job at work. They wait in the queue of a cluster, or the workflow was killed: start it again."
-        )
-    return f"{run}: not finished, and no job gives a sign of life; the same command goes on with it."
+        return f"{run}: a workflow is at work, none of its jobs is: they wait in the queue of a cluster."
+    return f"{run}: not finished, and no workflow is at work; the same command goes on with it."
 
 
 def _row(stage: Stage) -> Sequence[str]:

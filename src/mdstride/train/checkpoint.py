@@ -1,4 +1,4 @@
-"""Checkpoints to resume from: the two newest are kept, and the older is used when the newer is damaged."""
+"""Checkpoints to resume from: two are kept while a run trains, and the older is used when the newer is damaged."""
 
 import hashlib
 import json
@@ -47,13 +47,16 @@ def load_checkpoint(folder: Path, details: dict[str, Any]) -> tuple[dict[str, to
     return None
 
 
-def delete_checkpoints(folder: Path) -> None:
-    """Remove all checkpoints when a run is finished, and the folder if nothing else is in it."""
+def keep_last(folder: Path, details: dict[str, Any]) -> None:
+    """Remove all but the newest checkpoint of a run that is finished.
+
+    A workflow that was killed has not noted the end: started again it deletes what was written, and the job finds here
+    that nothing is left to train.
+    """
+    last = _newest_first(folder, details)[:1]
     for pattern in ("*.safetensors", ".*.safetensors.*.part"):  # the latter are left by a SIGKILL while writing
-        for path in folder.glob(pattern):
+        for path in set(folder.glob(pattern)) - set(last):
             path.unlink()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def _prefix(details: dict[str, Any]) -> str:

@@ -18,11 +18,12 @@ from mdstride.errors import InputError
 from mdstride.formats.atomic import only_writer, write_json, write_text
 from mdstride.formats.dataset import Dataset
 from mdstride.formats.dataset_file import open_dataset, read_dataset
-from mdstride.formats.provenance import sha256, software, source_hash
+from mdstride.formats.provenance import DATASET, record, sha256, software
 from mdstride.formats.split import Segment
 from mdstride.models.registry import build, load_into, save
-from mdstride.train.checkpoint import delete_checkpoints
-from mdstride.train.parallel import Team, local_rank, team
+from mdstride.train.checkpoint import keep_last
+from mdstride.train.device import choose_device
+from mdstride.train.parallel import Team, team
 from mdstride.train.track import make_tracker
 from mdstride.train.trainer import Trainer
 from mdstride.windows import Windows
@@ -42,13 +43,13 @@ def pretrain(
     split
         Name of a split of the data set. Windows of its part validation choose the step whose weights are kept.
     state
-        Folder for checkpoints. A run that was interrupted resumes from it; it is removed at the end.
+        Folder for checkpoints. A run that was interrupted resumes from it; the last one stays.
 
     The log has one line per validation: step, train (mean loss since the last line), validation and persistence (on
     the same windows), all in Å² per coordinate of the heavy atoms; rate, a factor of the learning rates; and
     samples_per_second. Under torchrun the processes share each batch, and the first one writes.
     """
-    device = _device(settings["device"])
+    device = choose_device(settings["device"])
     with ExitStack() as stack:
         members = stack.enter_context(team(device))
         data = stack.enter_context(open_dataset(dataset)) if settings["scratch"] else read_dataset(dataset)
@@ -73,7 +74,7 @@ def pretrain(
         if members.rank == 0:
             machine = {"parameters": count, "device": device.type, "processes": members.size}
             _write(output, trainer, details, machine | _seen(data, train.ids))
-            delete_checkpoints(state)
+            keep_last(state, details)
 
 
 def _write(output: Path, trainer: Trainer, details: dict[str, Any], outcome: dict[str, Any]) -> None:
@@ -82,8 +83,10 @@ def _write(output: Path, trainer: Trainer, details: dict[str, Any], outcome: dic
     about["settings"] = details["settings"][model]
     save(output / "weights.safetensors", trainer.best, about | {"step": reached.best_step})
     save(output / "last.safetensors", trainer.average, about | {"step": reached.step})
-    write_text(output / "log.jsonl", "".join(json.dumps(line) + "\n" for line in reached.log))
+    write_text(output / "log.jsonl", "".join(json.dumps(line, sort_keys=True) + "\n" for line in reached.log))
     outcome |= {"best_step": reached.best_step, "last_step": reached.step, "validation": reached.best_loss}
+    # not of the log, which tells the speed
+    outcome["outputs"] = {name: sha256(output / name) for name in ("weights.safetensors", "last.safetensors")}
     write_json(output / "run.json", details | outcome | {"persistence": trainer.persistence})
 
 
@@ -137,21 +140,7 @@ def _windows(
 def _details(settings: dict[str, Any], model: str, seed: int, split: str, data: Dataset) -> dict[str, Any]:
     """What the weights depend on."""
     start = settings["start_from"]
-    return {
-        "model": model,
-        "seed": seed,
-        "split": split,
-        "settings": settings,
-        "start_sha256": sha256(start) if start and Path(start).is_file() else None,
-        "dataset_hash": data.hash(),
-        "source": source_hash("train", "models", "windows.py"),
-        "software": software("torch", "numpy", "h5py", "safetensors"),
-    }
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("pretrain.device: cuda, but torch sees no GPU here; set it to auto or cpu")
-    return torch.device("cuda", local_rank()) if name == "cuda" else torch.device(name)
+    inputs = {"pretrain.start_from": start if start and Path(start).is_file() else None}
+    versions = software("torch", "numpy", "h5py", "safetensors")
+    made = record("pretrain", settings, inputs, versions, known={DATASET: data.hash()})
+    return made | {"model": model, "seed": seed, "split": split, "dataset_hash": data.hash()}

@@ -1,5 +1,6 @@
 """A crate follows RO-Crate 1.1, holds what it says it holds, and nothing is published that is not whole."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import shutil
 from pathlib import Path
 from zipfile import ZipFile
 
+import numpy as np
 import pytest
 import run_helpers
 
@@ -14,6 +16,9 @@ from mdstride.crate.check import faults, read_metadata
 from mdstride.crate.metadata import NAME, read_citation
 from mdstride.crate.write import write_crate
 from mdstride.errors import InputError
+from mdstride.formats.dataset_file import read_dataset, write_dataset
+from mdstride.formats.scores_file import write_scores
+from mdstride.formats.structure import read_structure, write_structure
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +143,26 @@ def test_actions_name_the_workflow_and_the_recorded_software(crate):
     assert programs == run_helpers.VERSIONS
     assert {"@id": "#torch-2.13.0"} in graph["#stage-pretrain"]["instrument"]
     assert graph["#stage-dataset"]["result"] == [
-        {"@id": f"results/toy/{name}"} for name in ("dataset.h5", "trajectories.csv")
+        {"@id": f"results/toy/{name}"} for name in ("dataset.h5", "trajectories.csv", "trajectories.provenance.json")
     ]
+
+
+def test_actions_name_the_inputs_and_the_code_that_were_recorded(crate):
+    graph = graph_of(crate)
+    given = {
+        stage: [one["@id"] for one in graph[f"#stage-{stage}"]["object"][1:]]
+        for stage in ("library", "select", "relax", "twin", "evaluate", "report")
+    }
+    assert given == {
+        "library": ["resources/seeds.csv"],
+        "select": ["results/toy/select/"],
+        "relax": ["results/toy/compounds.csv"],
+        "twin": ["results/toy/structures/", "results/toy/trajectories/"],
+        "evaluate": ["results/toy/runs/"],
+        "report": ["results/toy/compounds.csv"],
+    }
+    assert {"@id": "results/toy/dataset.h5"} in graph["#stage-pretrain"]["object"]  # known by its content hash
+    assert graph["#stage-simulate"]["description"].endswith("Digest of the code: 0123456789abcdef")
 
 
 def test_times_are_those_of_files_and_measurements(run, workflow, tmp_path):
@@ -196,6 +219,73 @@ def test_what_is_damaged_is_not_published(run, workflow, tmp_path):
     with pytest.raises(InputError, match=path.name):
         write_crate(run, tmp_path / "crate", workflow=workflow)
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
+
+
+def rewrite_structure(run: Path) -> None:
+    path = run / f"structures/{run_helpers.IDS[1]}.h5"
+    write_structure(path, dataclasses.replace(read_structure(path), energy=-1.0))
+
+
+def rewrite_dataset(run: Path) -> None:
+    data = read_dataset(run / "dataset.h5")
+    write_dataset(run / "dataset.h5", dataclasses.replace(data, splits={}))
+
+
+CHANGED = {
+    "table": (lambda run: relabel(run / "compounds.csv"), r"/compounds\.csv: not as it was written; delete it"),
+    "verdicts": (lambda run: append(run / "trajectories.csv"), r"/trajectories\.csv: not as it was written"),
+    "report": (lambda run: append(run / "report.html"), r"/report\.html: not as it was written"),
+    "shard": (lambda run: append(run / "select/2-of-2.tsv.gz"), r"/select/2-of-2\.tsv\.gz: not as it was written"),
+    "structure": (
+        rewrite_structure,
+        r"BBBB-.*h5md: made from another `structure` than there is now; put that back, or",
+    ),
+    "data set": (rewrite_dataset, r"run\.json: made from another `content of dataset\.h5` than there is now"),
+    "weights": (
+        lambda run: append(run / "runs/atom/compound/1/weights.safetensors"),
+        r"scores/atom/compound/1\.h5: made from another `weights` than there is now",
+    ),
+    "no record": (
+        lambda run: (run / "report.provenance.json").unlink(),
+        r"report\.html: nothing says where it comes from; delete it, and run `snakemake` again",
+    ),
+}
+
+
+def relabel(path: Path) -> None:
+    path.write_text(path.read_text("utf-8").replace("compound A", "mine"), encoding="utf-8")
+
+
+def append(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_what_was_changed_after_the_run_is_not_published(run, workflow, tmp_path, case):
+    change, message = CHANGED[case]
+    change(run)
+    with pytest.raises(InputError, match=message):
+        write_crate(run, tmp_path / "crate.zip", workflow=workflow)
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
+
+
+def test_an_input_that_was_changed_after_the_run_is_not_published(run, workflow, tmp_path):
+    shutil.copytree(workflow, tmp_path / "workflow")
+    append(tmp_path / "workflow/resources/seeds.csv")
+    with pytest.raises(InputError, match=r"counts\.json: made from another `screen\.seeds` than there is now"):
+        write_crate(run, tmp_path / "crate.zip", workflow=tmp_path / "workflow")
+
+
+def test_what_an_earlier_configuration_left_behind_is_not_held_against_the_run(run, workflow, tmp_path):
+    left = run / "scores/egno/compound/1.h5"
+    left.parent.mkdir(parents=True)
+    one = run_helpers.scores("egno", 1, np.random.default_rng(2))
+    write_scores(
+        left,
+        dataclasses.replace(one, about=one.about | run_helpers.made("evaluate") | {"inputs": {"weights": "0" * 64}}),
+    )
+    write_crate(run, tmp_path / "crate", workflow=workflow)
+    assert (tmp_path / "crate/results/toy/scores/egno/compound/1.h5").is_file()
 
 
 def test_a_missing_input_is_named(run, workflow, tmp_path):

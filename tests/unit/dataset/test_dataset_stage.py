@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from mdstride.dataset.change import add_splits
 from mdstride.dataset.collect import Collected
 from mdstride.dataset.stage import build_dataset
 from mdstride.errors import InputError
@@ -13,7 +14,7 @@ from mdstride.formats.atomic import only_writer
 from mdstride.formats.dataset import Minimum
 from mdstride.formats.dataset_file import read_dataset
 from mdstride.formats.h5md import Trajectory, read_trajectory, write_trajectory
-from mdstride.formats.provenance import sha256
+from mdstride.formats.provenance import read_record, sha256
 from mdstride.formats.split import PARTS
 from mdstride.formats.structure import Structure, write_structure
 from mdstride.formats.tables import read_table, write_table
@@ -61,11 +62,11 @@ def trajectory(key, replica, **changes):
         "potential_energy": generator.normal(size=6),
         "kinetic_energy": generator.normal(size=6) ** 2,
         "temperature": 300 + generator.normal(size=6),
-        "parameters": {"replica": replica, "reference": REFERENCE, "simulate": {"timestep": 1.0}, "smiles": key},
         "verdict": VERDICT,
-        "software": {"mdstride": "0"},
     }
-    return Trajectory(**content | changes)
+    settings = {"replica": replica, "reference": REFERENCE, "simulate": {"timestep": 1.0}, "smiles": key}
+    made = {"settings": settings | changes.pop("parameters", {}), "software": {"mdstride": "0"}, "source": "0123"}
+    return Trajectory(**content | changes, provenance=made)
 
 
 class Run:
@@ -152,9 +153,26 @@ def test_everything_that_passed_is_in_it(run):
     assert not {"replica", "smiles"} & set(data.settings["trajectories"])
 
 
+def test_it_says_what_it_was_made_from(run):
+    """Every file that was read; a rewritten set (`dataset split`) keeps what is said of its build."""
+    run.put(Structure(id=IDS[4], smiles="O|O", failure="SCC did not converge"))
+    run.put(trajectory(IDS[3], 1, verdict=VERDICT | {"passed": False, "reason": "drift"}), 1)
+    folder = run.build()
+    made = read_record(folder / "trajectories.provenance.json")
+    names = ["compounds.csv", *(f"structures/{key}.h5" for key in IDS)]
+    names += [f"trajectories/{key}/{replica}.h5md" for key in IDS[:4] for replica in (0, 1)]
+    assert made["inputs"] == {name: sha256(run.folder / name) for name in names}
+    assert made["settings"]["replicas"] == 2 and made["settings"]["trajectories"]["source"] == "0123"
+    assert made["outputs"] == {name: sha256(folder / name) for name in ("trajectories.csv", "card.md")}
+    carried = {name: made[name] for name in ("stage", "settings", "inputs", "source", "software")}
+    assert read_record(folder / "dataset.h5") == carried
+    add_splits(folder / "dataset.h5", "other", SPLIT)
+    assert read_record(folder / "dataset.h5") == carried
+
+
 def test_same_inputs_same_bytes(run):
     first, second = run.build(), run.build(out="again")
-    for name in ("dataset.h5", "trajectories.csv", "card.md"):
+    for name in ("dataset.h5", "trajectories.csv", "card.md", "trajectories.provenance.json"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
@@ -288,4 +306,6 @@ def test_two_builders_at_once(run, capfd):
         folder = second.result(timeout=60)
     assert "another process is writing it; waiting until that one has ended" in capfd.readouterr().err
     assert read_dataset(folder / "dataset.h5").hash()
-    assert sorted(path.name for path in output.parent.iterdir()) == ["card.md", "dataset.h5", "trajectories.csv"]
+    assert sorted(path.name for path in output.parent.iterdir()) == [
+        *("card.md", "dataset.h5", "trajectories.csv", "trajectories.provenance.json")
+    ]

@@ -13,6 +13,7 @@ from mdstride.energies.stage import COLUMNS, energies
 from mdstride.engines import make_engine
 from mdstride.errors import InputError
 from mdstride.formats.dataset_file import write_dataset
+from mdstride.formats.provenance import DATASET, read_record, sha256
 from mdstride.formats.scores_file import write_scores
 from mdstride.models.registry import build, save
 
@@ -47,6 +48,10 @@ def test_the_truth_has_no_energy_above_itself_however_it_is_turned_or_numbered(t
     samples = {"persistence": true, "rigid": true @ turn + 5.0, "ballistic": true[:, :, [0, 2, 1]]}
     rows = measure(tmp_path, samples)
     assert tuple(rows[0]) == COLUMNS
+    made = read_record(tmp_path / "out.provenance.json")
+    assert made["inputs"] == {"scores": sha256(tmp_path / "scores.h5"), DATASET: water().hash()}
+    assert made["outputs"] == {"out.csv": sha256(tmp_path / "out.csv")}
+    assert made["settings"] == {"reference": REFERENCE} and "tblite" in made["software"]
     for name in samples:
         np.testing.assert_allclose(values(rows, name), 0, atol=1e-6)
     where = [

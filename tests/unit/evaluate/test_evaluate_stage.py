@@ -12,6 +12,7 @@ from mdstride.evaluate.forecasters import baselines
 from mdstride.evaluate.stage import evaluate
 from mdstride.formats.dataset import Dataset
 from mdstride.formats.dataset_file import write_dataset
+from mdstride.formats.provenance import DATASET, sha256
 from mdstride.formats.scores_file import FLOOR, REFERENCE, read_scores_file
 from mdstride.formats.split import Segment, Split, whole
 from mdstride.models.baselines import BASELINES
@@ -51,8 +52,13 @@ def test_baselines_and_a_model_meet_the_same_windows(files):
     assert model.forecasters == ["egno"]
     assert (known.about["model"], known.about["seed"]) == ("baselines", None)
     assert (model.about["model"], model.about["seed"]) == ("egno", 7)
-    for key in ("split", "dataset", "settings", "software"):
+    for key in ("split", "dataset", "settings", "software", "source"):
         assert known.about[key] == model.about[key]
+    assert (known.about["stage"], model.about["stage"]) == ("baselines", "evaluate")
+    assert known.about["inputs"] == {DATASET: known.about["dataset"]}
+    assert model.about["inputs"] == known.about["inputs"] | {
+        "weights.safetensors": sha256(files / "weights.safetensors")
+    }
     for key, (replica, start) in known.windows.items():
         np.testing.assert_array_equal(replica, model.windows[key][0])
         np.testing.assert_array_equal(start, model.windows[key][1])

@@ -166,7 +166,7 @@ def test_h5md_is_read_by_mdanalysis_and_by_mdstride(tmp_path, dataset):
         np.testing.assert_allclose(stored.kinetic_energy, joule / constants.e, rtol=1e-6)
         np.testing.assert_allclose(stored.temperature, 2 * joule / (12 * constants.k), rtol=1e-6)
         assert stored.step.tolist() == [0, 2, 4, 6, 8, 10]  # of 0.25 fs
-        assert stored.verdict == replica.figures and stored.software == {"mdstride": "0.1.0"}
+        assert stored.verdict == replica.figures and stored.provenance["software"] == {"mdstride": "0.1.0"}
         assert (stored.id, stored.mapped_smiles) == (compound.id, compound.labels["mapped_smiles"])
 
 

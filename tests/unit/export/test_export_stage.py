@@ -44,9 +44,8 @@ def stored(tmp_path):
         potential_energy=-137.9 + generator.normal(size=FRAMES),
         kinetic_energy=joule / constants.e,
         temperature=300 * generator.random(FRAMES),
-        parameters={"replica": 0},
         verdict={"passed": True, "reason": ""},
-        software={"mdstride": "0"},
+        provenance={"settings": {"replica": 0}, "software": {"mdstride": "0"}},
     )
     path = tmp_path / "trajectories" / trajectory.id / "0.h5md"
     write_trajectory(path, trajectory)

@@ -12,7 +12,6 @@ WATER = {
     "multiplicity": 1,
     "atomic_numbers": np.array([8, 1, 1]),
     "bonds": np.array([[0, 1], [0, 2]]),
-    "software": {"mdstride": "0"},
 }
 
 
@@ -34,7 +33,7 @@ def build_trajectory(frames=5, atoms=3, seed=0, **changes):
         "potential_energy": generator.normal(size=frames) - 137.0,
         "kinetic_energy": generator.random(frames),
         "temperature": 300 * generator.random(frames),
-        "parameters": {"replica": 0, "simulate": {"timestep": 1.0}},
+        "provenance": {"settings": {"replica": 0, "simulate": {"timestep": 1.0}}, "inputs": {}},
         "verdict": {"passed": True, "reason": "", "drift": None, "block_time": [0.1, 0.2]},
     }
     return Trajectory(**content | changes)
@@ -57,7 +56,7 @@ def build_structure(**changes):
         **WATER,
         "smiles": "O",
         "energy": -137.97,
-        "settings": {"relax": {"seed": 1}},
+        "provenance": {"settings": {"relax": {"seed": 1}}},
         "positions": generator.normal(size=(3, 3)),
         "masses": np.array([15.999, 1.008, 1.008]),
         "frequencies": np.array([1539.3, 3643.0, 3651.1]),

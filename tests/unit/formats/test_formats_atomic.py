@@ -1,3 +1,4 @@
+import fcntl
 import os
 import stat
 import subprocess
@@ -8,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mdstride.errors import InputError
-from mdstride.formats.atomic import atomic_path, only_writer, write_json, write_text
+from mdstride.formats.atomic import atomic_path, held, only_writer, write_json, write_text
 from mdstride.formats.hdf5 import open_checked
 
 # Writes the same kind of file again and again until it is killed.
@@ -94,3 +95,23 @@ def test_of_many_writers_one_is_at_work(tmp_path):
     assert max(most) == 1
     assert len(most) == 40
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whether_somebody_is_at_work_can_be_asked(tmp_path):
+    lock = tmp_path / ".out.lock"
+    assert not held(lock)
+    with only_writer(tmp_path / "out"):
+        assert held(lock)
+        with pytest.raises(InputError, match="another process is writing it"), only_writer(tmp_path / "out"):
+            pass
+    lock.touch()  # left by one that was killed
+    assert not held(lock)
+
+
+def test_asking_refuses_nobody(tmp_path, monkeypatch):
+    """Who wants to write just while somebody asks looks again a moment later."""
+    lock = (tmp_path / ".out.lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    monkeypatch.setattr(time, "sleep", lambda seconds: lock.close())
+    with only_writer(tmp_path / "out"):
+        assert lock.closed

@@ -97,7 +97,7 @@ def test_a_compound_is_kept_byte_for_byte(stored, toy_dataset, tmp_path):
                 writer.keep(old, key)
             else:
                 writer.add(compound, "new")
-        writer.finish(more.splits, more.settings)
+        writer.finish(more.splits, more.settings, {})
     assert_same(read_dataset(tmp_path / "more.h5"), more)
     with h5py.File(path) as old, h5py.File(tmp_path / "more.h5") as new:
         assert made_from(new) == dict.fromkeys(data.compounds, "") | {list(more.compounds)[-1]: "new"}
@@ -269,13 +269,14 @@ def test_links_and_lying_shapes_are_refused(stored, tmp_path):
 
 FULL_DISK = """
 import resource, signal, sys
+from mdstride.errors import InputError
 from mdstride.formats.dataset_file import read_dataset, write_dataset
 data = read_dataset(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 try:
     write_dataset(sys.argv[1], data)
-except OSError as error:
+except InputError as error:
     sys.exit(str(error))
 """
 

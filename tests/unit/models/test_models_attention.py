@@ -2,7 +2,7 @@ import pytest
 import torch
 from models_helpers import batch, make, molecule
 
-from mdstride.models.attention import equally_spaced
+from mdstride.models.attention import equally_spaced, rotate, turns
 
 STEPS = torch.tensor([[12.5], [0.7]], dtype=torch.float64)
 
@@ -57,3 +57,14 @@ def test_scores_far_apart_stay_finite():
 )
 def test_equal_spacing_is_recognised(lags, answer, dtype):
     assert equally_spaced(torch.tensor(lags, dtype=dtype)) == answer
+
+
+def test_turned_pairs_know_differences_of_time_alone():
+    generator = torch.Generator().manual_seed(0)
+    query, key = torch.randn(2, 1, 1, 8, dtype=torch.float64, generator=generator)
+    codes = turns(torch.tensor([[-30.0, 0.0, 20.0, 50.0, 70.0]], dtype=torch.float64), 8, torch.float64)
+    (back, _, early, _, late), turned = rotate(query, codes)[0], rotate(key, codes)[0]
+    torch.testing.assert_close(rotate(query, codes[:, :, 1:2]), query, rtol=0, atol=0)
+    assert (late - early).abs().max() > 0.1
+    torch.testing.assert_close(early @ turned[3], back @ key[0, 0], rtol=0, atol=1e-13)
+    torch.testing.assert_close(late @ turned[3], early @ key[0, 0], rtol=0, atol=1e-13)

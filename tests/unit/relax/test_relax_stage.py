@@ -48,7 +48,9 @@ def test_methanol_relaxes_and_records_what_it_takes(tmp_path):
     assert 0 < methanol.settings["hessian_asymmetry"] < 0.02
     assert methanol.settings["force_field"] == "MMFF94"
     assert np.linalg.norm(methanol.positions[0] - methanol.positions[1]) == pytest.approx(1.41, abs=0.03)
-    assert {"tblite", "rdkit", "ase"} <= set(methanol.software)
+    assert {"tblite", "rdkit", "ase"} <= set(methanol.provenance["software"])
+    assert methanol.provenance["stage"] == "relax" and methanol.provenance["source"]
+    assert methanol.settings["relax"] and methanol.settings["reference"]
 
 
 def test_methanol_has_twelve_vibrations_in_the_order_a_chemist_expects(tmp_path):

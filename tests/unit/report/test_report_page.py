@@ -8,6 +8,7 @@ import pytest
 from report_helpers import HOSTILE, LAGS, ROOT, SPACE, material, write_energies, write_inputs
 
 from mdstride.errors import InputError
+from mdstride.formats.provenance import DATASET, read_record, sha256
 from mdstride.formats.scores_file import read_scores_file, write_scores
 from mdstride.formats.tables import read_table
 from mdstride.report.findings import compounds, results
@@ -176,6 +177,20 @@ def test_same_inputs_same_bytes(built):
     for outcome in again.outcomes:
         for make in (results, compounds, overlay):
             assert make(again, outcome) in html
+
+
+def test_it_says_what_it_was_made_from(built):
+    """The hash of each input in the page, those of the outputs beside it; code and software of every stage known."""
+    folder, html = built
+    made = read_record(folder / "report.provenance.json")
+    shown = html[html.index('<section id="provenance"') :]
+    for name in ("compounds.csv", "scores/atom/compound/1.h5", "runs/atom/compound/1/run.json", DATASET):
+        assert f">{name}<" in shown and f">{made['inputs'][name]}<" in shown, name
+    assert made["inputs"]["compounds.csv"] == sha256(folder / "compounds.csv")
+    assert made["outputs"]["report.html"] == sha256(folder / "report.html")
+    assert len(made["outputs"]) == 3
+    assert f"<code>{made['source']}</code>" in shown
+    assert "<code>0123456789abcdef</code>" in shown and "torch 2.13.0" in shown  # of the trainings
 
 
 def test_paths_and_machines_stay_out(built):

@@ -100,14 +100,37 @@ def test_the_same_bits_agree_exactly(published, other):
     assert agrees
     assert set(rows(text).values()) == {"agrees exactly"}
     assert list(rows(text)) == [
-        "settings", "software", "compounds", "minima", "trajectories", "verdicts", "mean drift", "mean fluctuation",
-        "mean temperature", "mean max force", "data set", "splits", "weights atom/compound/1",
-        "scores atom/compound/1", "scores baselines/compound", "summary",
+        "settings", "tables as written", "inputs", "software", "code", "compounds", "minima",
+        "trajectories", "verdicts", "mean drift", "mean fluctuation", "mean temperature", "mean max force",
+        "data set", "splits", "weights atom/compound/1", "scores atom/compound/1", "scores baselines/compound",
+        "summary",
     ]  # fmt: skip
     assert text.endswith("\nReproduced: all that must agree agrees.\n")
 
 
+def edit_record(run: Path, name: str, key: str, **changes) -> None:
+    path = run / name
+    record = json.loads(path.read_text())
+    record[key] = record[key] | changes if isinstance(record[key], dict) else changes["to"]
+    path.write_text(json.dumps(record))
+
+
 ALLOWED = {
+    "another seed file": (
+        "inputs",
+        "differs, as it may",
+        lambda run: edit_record(run, "select/counts.json", "inputs", **{"screen.seeds": "f" * 64}),
+    ),
+    "another version": (
+        "software",
+        "differs, as it may",
+        lambda run: edit_record(run, "compounds.provenance.json", "software", numpy="1.0"),
+    ),
+    "other code": (
+        "code",
+        "differs, as it may",
+        lambda run: edit_record(run, "report.provenance.json", "source", to="0"),
+    ),
     "another device": ("settings", "agrees exactly", lambda run: edit_settings(run, pretrain__device="cuda")),
     "inputs elsewhere": ("settings", "differs, as it may", lambda run: edit_settings(run, screen__seeds="x/seeds.csv")),
     "more replicas": ("settings", "differs, as it may", lambda run: edit_settings(run, plan__replicas=3)),
@@ -165,6 +188,11 @@ FATAL = {
         "compounds",
         f"1 only here: {A}",
         lambda run: run_helpers.edit_table(run / "compounds.csv", lambda table: table.pop(0)),
+    ),
+    "a table edited by hand": (
+        "tables as written",
+        "trajectories.csv (there): changed after the run",
+        lambda run: (run / "trajectories.csv").open("a").write("\n"),
     ),
     "a label": (
         "compounds",

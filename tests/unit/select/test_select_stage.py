@@ -11,6 +11,7 @@ from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
 from mdstride.errors import InputError
+from mdstride.formats.provenance import read_record, sha256
 from mdstride.formats.tables import read_table, write_table
 from mdstride.select.stage import COLUMNS
 
@@ -68,13 +69,33 @@ def test_neither_order_nor_shards_matter(select, library, tmp_path):
 
     def tables(records, shards, **changes):
         select(records, shards=shards, **changes)
-        return [path.read_bytes() for path in sorted((tmp_path / "out").iterdir())]
+        return [path.read_bytes() for path in sorted((tmp_path / "out").glob("*.csv"))]
 
     for changes in ({}, {"pick": {"max_atoms": 16, "count": 7}, "quota": {"total": 20, "seed": 4, "scaffold": 1}}):
         expected = tables(library, 1, **changes)
         for seed, shards in enumerate([1, 2, 3, 7]):
             shuffled = random.Random(seed).sample(library, len(library))
             assert tables(shuffled, shards, **changes) == expected
+
+
+def test_every_output_says_what_it_was_made_from(select, library, base, tmp_path):
+    """From the library to the tables, each by the hashes of its own inputs; the shards and tables by theirs."""
+    select(library)
+    parts, shards, seeds = tmp_path / "parts", ["0.tsv.gz", "1.tsv.gz"], sha256(base["screen"]["seeds"])
+    counts = read_record(parts / "counts.json")
+    assert counts["inputs"] == {"library.path": sha256(tmp_path / "library.csv"), "screen.seeds": seeds}
+    assert counts["outputs"] == {name: sha256(parts / name) for name in shards}
+    screened = read_record(parts / "0.tsv.h5")
+    assert screened["inputs"] == {"shard": sha256(parts / "0.tsv.gz"), "screen.seeds": seeds}
+    chosen = read_record(tmp_path / "out/compounds.provenance.json")
+    names = ("counts.json", "0.tsv.h5", "1.tsv.h5")
+    assert chosen["inputs"] == {"screen.seeds": seeds} | {name: sha256(parts / name) for name in names}
+    assert chosen["outputs"].keys() == {"compounds.csv", "rejections.csv", "space.csv"}
+    assert chosen["settings"]["screen"] == screened["settings"]["screen"] == base["screen"]
+    assert "rdkit" in chosen["software"]
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    select(library)
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_records_without_cid_are_taken_by_their_text(select, library, tmp_path):

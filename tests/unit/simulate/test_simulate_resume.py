@@ -14,6 +14,7 @@ from test_simulate_stage import REFERENCE, SETTINGS, WATER
 
 from mdstride.formats.dataset import Minimum
 from mdstride.formats.h5md import read_trajectory
+from mdstride.formats.provenance import sha256
 from mdstride.formats.structure import write_structure
 from mdstride.interrupt import STATUS
 from mdstride.simulate import run as run_module
@@ -138,7 +139,13 @@ def test_a_longer_trajectory_goes_on_where_the_shorter_ended(job, tmp_path, ense
 @pytest.mark.parametrize(
     ("changes", "goes_on"),
     [
-        ({"minima": (Minimum(-137.9, np.eye(3), WATER.frequencies, WATER.modes),), "settings": {"minima": 2}}, True),
+        (
+            {
+                "minima": (Minimum(-137.9, np.eye(3), WATER.frequencies, WATER.modes),),
+                "provenance": {"settings": {"minima": 2}},
+            },
+            True,
+        ),
         ({"positions": WATER.positions + 1e-6}, False),
         ({"multiplicity": 3}, False),
     ],
@@ -160,6 +167,16 @@ def test_a_trajectory_of_other_settings_is_not_gone_on_from(job, tmp_path):
     engine = Remembering()
     job(engine, settings={**LONG, "temperature": 350.0}, name="warm", previous=previous)
     assert engine.calls > 1800
+
+
+def test_a_damaged_one_is_passed_over(job, tmp_path, capsys):
+    previous = tmp_path / "0.h5md"
+    job(Remembering(), settings={**LONG, "production": 0.9}, name="short", previous=previous)
+    previous.write_bytes(previous.read_bytes()[:3000])
+    engine = Remembering()
+    job(engine, name="long", previous=previous)
+    assert engine.calls > 1800
+    assert f"passing over an earlier trajectory: {previous}: " in capsys.readouterr().err
 
 
 def test_a_shorter_trajectory_starts_anew(job, tmp_path):
@@ -286,6 +303,10 @@ def test_a_twin_starts_beside_its_original(job, tmp_path):
     assert apart[0] == pytest.approx(1e-3, rel=1e-3)  # positions are stored in single precision
     assert twin.step.tolist() == original.step.tolist()
     assert twin.parameters["twin"] and not original.parameters["twin"]
+    assert (original.provenance["stage"], twin.provenance["stage"]) == ("simulate", "twin")
+    inputs = original.provenance["inputs"]
+    assert inputs.keys() == {"structure"}
+    assert twin.provenance["inputs"] == inputs | {"original": sha256(tmp_path / "original.h5md")}
     # the masses' frame: no momentum, no angular momentum
     assert twin.verdict["angular_momentum"] < 1e-6
 

@@ -1,6 +1,8 @@
 """What a look at a run says, of files as jobs leave them."""
 
 import argparse
+import contextlib
+import fcntl
 import os
 import time
 from pathlib import Path
@@ -10,7 +12,7 @@ import run_helpers
 
 from mdstride.cli_run import add_status
 from mdstride.errors import InputError
-from mdstride.layout import planned_jobs
+from mdstride.layout import CLAIM, planned_jobs
 from mdstride.progress import Progress
 from mdstride.status.look import SILENT, look
 from mdstride.status.words import words
@@ -51,13 +53,37 @@ def told(label: str, done: int, total: int, tmp_path: Path) -> str:
     return path.read_text()
 
 
-def at_work(run: Path, name: str, text: str, age: float = 0.0) -> None:
+def killed(run: Path, name: str, text: str, age: float = 0.0) -> Path:
+    """What a trajectory leaves behind when it is killed: its state, its log and its lock, which is returned."""
     log(run, f"simulate/{name}", text, age)
-    lock = run / "state/trajectories" / name
-    lock.mkdir(parents=True)
-    path = lock.with_name(f".{lock.name}.lock")
-    path.touch()
-    os.utime(path, (time.time() - age, time.time() - age))
+    state = run / "state/trajectories" / name
+    state.mkdir(parents=True)
+    lock = state.with_name(f".{state.name}.lock")
+    lock.touch()
+    os.utime(lock, (time.time() - age, time.time() - age))
+    return lock
+
+
+@pytest.fixture
+def hold():
+    """Holds locks as a process at work does, until the test ends."""
+    with contextlib.ExitStack() as stack:
+
+        def hold(lock: Path) -> None:
+            lock.touch()
+            fcntl.flock(stack.enter_context(lock.open("r+")), fcntl.LOCK_EX)
+
+        yield hold
+
+
+@pytest.fixture
+def at_work(hold):
+    def at_work(run: Path, name: str, text: str, age: float = 0.0) -> None:
+        lock = killed(run, name, text, age)
+        hold(lock)
+        os.utime(lock, (time.time() - age, time.time() - age))
+
+    return at_work
 
 
 def test_all_done(tmp_path):
@@ -80,15 +106,16 @@ def test_no_run_is_said_so(tmp_path):
         look(tmp_path)
 
 
-def test_before_the_selection(tmp_path):
+def test_before_the_selection(tmp_path, hold):
     run_helpers.note(tmp_path, run_helpers.settings())
+    hold(tmp_path / CLAIM)
     log(tmp_path, "library", "library: 10/100 bytes (10 %), 5/s, 18 s left\n")
     text = words(look(tmp_path))
     assert "library at work; how many compounds there are is known after `select`" in text
     assert "library: 10/100 bytes (10 %), 5/s, 18 s left" in text
 
 
-def test_a_job_at_work_shows_its_progress(run, tmp_path):
+def test_a_job_at_work_shows_its_progress(run, at_work, tmp_path):
     at_work(run, f"{A}/0", told(f"simulate {A}/0", 1200, 3300, tmp_path))
     found = stage(run, "simulate")
     assert (found.done, found.waiting, len(found.running)) == (0, 7, 1)
@@ -99,7 +126,7 @@ def test_a_job_at_work_shows_its_progress(run, tmp_path):
     assert f"  simulate {A}/0: 1,200/3,300 steps (36 %), 120/s, " in words(look(run))
 
 
-def test_the_rate_is_that_of_the_jobs_finished_last(run):
+def test_the_rate_is_that_of_the_jobs_finished_last(run, at_work):
     for name, seconds in ((A, 30), (B, 10)):
         path = run / f"benchmarks/simulate/{name}/0.tsv"
         path.parent.mkdir(parents=True)
@@ -113,37 +140,53 @@ def test_the_rate_is_that_of_the_jobs_finished_last(run):
     assert "3/min" in words(look(run))
 
 
-def test_a_job_killed_long_ago_is_interrupted(run, tmp_path):
-    at_work(run, f"{A}/0", told(f"simulate {A}/0", 1200, 3300, tmp_path), age=SILENT + 60)
+@pytest.mark.parametrize("again", [False, True])
+def test_a_killed_job_is_interrupted_at_once(run, hold, again, tmp_path):
+    """Also while the workflow is at work again, and this job is not yet."""
+    killed(run, f"{A}/0", told(f"simulate {A}/0", 1200, 3300, tmp_path))
+    (run / CLAIM).touch()
+    if again:
+        hold(run / CLAIM)
     found = stage(run, "simulate")
     assert found.running == []
     assert [job.name for job in found.interrupted] == [f"{A}/0"]
     assert found.waiting == 8
     text = words(look(run))
-    assert "no job gives a sign of life" in text
+    assert ("a workflow is at work, none of its jobs is" if again else "no workflow is at work") in text
     assert f"go on where they were when the workflow is run again:\n  simulate {A}/0\n" in text
 
 
-def test_a_job_told_to_stop_is_interrupted_at_once(run):
-    at_work(run, f"{A}/0", "simulate: told to stop after step 12; run again to go on\n")
-    (run / f"state/trajectories/{A}/.0.lock").unlink()
+def test_a_job_told_to_stop_is_interrupted_at_once(run, hold):
+    killed(run, f"{A}/0", "simulate: told to stop after step 12; run again to go on\n").unlink()
+    hold(run / CLAIM)
     found = stage(run, "simulate")
     assert (found.running, [job.name for job in found.interrupted]) == ([], [f"{A}/0"])
 
 
-def test_jobs_may_wait_in_a_queue(run):
-    (run / ".workflow.lock").touch()
-    assert "They wait in the queue of a cluster, or the workflow was killed" in words(look(run))
+def test_jobs_without_a_lock_are_at_work_while_the_workflow_is(run, hold):
+    (run / f"structures/{A}.h5").unlink()
+    for age, claimed, running in ((0.0, False, 0), (0.0, True, 1), (SILENT + 60, True, 0)):
+        if claimed and age == 0.0:
+            hold(run / CLAIM)
+        log(run, f"relax/{A}", "", age)
+        assert len(stage(run, "relax").running) == running
+    log(run, f"relax/{A}", "mdstride relax: error: no minimum\n")
+    assert [one.reason for one in stage(run, "relax").failed] == ["no minimum"]
 
 
-def test_the_only_job_of_a_stage_tells_its_own_rate(run):
+def test_jobs_may_wait_in_a_queue(run, hold):
+    hold(run / CLAIM)
+    assert "they wait in the queue of a cluster" in words(look(run))
+
+
+def test_the_only_job_of_a_stage_tells_its_own_rate(run, hold):
     log(run, "dataset", "dataset: storing: 3/1,400 compounds (0 %), 1,234.5/s, 21 s left; 2 kept\n")
-    (run / ".dataset.h5.lock").touch()
+    hold(run / ".dataset.h5.lock")
     (row,) = [line for line in words(look(run)).splitlines() if line.startswith("dataset ")]
     assert row.split() == ["dataset", "1", "0", "1", "0", "0", "1,234.5/s", "21", "s"]
 
 
-def test_silence_is_told(run, tmp_path):
+def test_silence_is_told(run, at_work, tmp_path):
     at_work(run, f"{A}/0", told(f"simulate {A}/0", 1200, 3300, tmp_path), age=200)
     assert "(silent for 3 min 20 s)" in words(look(run))
 
@@ -186,7 +229,7 @@ def test_what_is_left_out_has_its_reason(tmp_path):
     assert f"  simulate {C}/0: bond 1-2 is broken\n" in text
 
 
-def test_a_look_changes_nothing(run, tmp_path):
+def test_a_look_changes_nothing(run, at_work, tmp_path):
     at_work(run, f"{A}/0", told(f"simulate {A}/0", 1200, 3300, tmp_path))
 
     def state():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mdstride.train.checkpoint import delete_checkpoints, load_checkpoint, save_checkpoint
+from mdstride.train.checkpoint import keep_last, load_checkpoint, save_checkpoint
 
 MINE, OTHER = {"settings": {"steps": 3, "batch": 8}}, {"settings": {"steps": 5, "batch": 8}}
 
@@ -56,12 +56,11 @@ def test_none_at_all(tmp_path):
     assert load_checkpoint(tmp_path / "absent", MINE) is None
 
 
-def test_deleting_leaves_other_files_alone(folder):
+def test_the_last_one_stays_when_all_is_done(folder, tmp_path):
+    save_checkpoint(folder, 99, OTHER, {"a": torch.zeros(1)}, {"step": 99})
     (folder / ".mine-step-3.safetensors.x1y2.part").touch()
     (folder / "notes").touch()
-    delete_checkpoints(folder)
-    assert [path.name for path in folder.iterdir()] == ["notes"]
-    (folder / "notes").unlink()
-    delete_checkpoints(folder)
-    assert not folder.exists()
-    delete_checkpoints(folder)
+    keep_last(folder, MINE)
+    assert len(list(folder.iterdir())) == 2 and (folder / "notes").exists()
+    assert load_checkpoint(folder, MINE)[1] == {"step": 10}
+    keep_last(tmp_path / "absent", MINE)

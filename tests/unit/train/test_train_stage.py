@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from mdstride.formats.tensors import read_tensors
 from mdstride.models.registry import load, read_metadata
 from mdstride.train.batches import mean_loss, validation_batches
 from mdstride.train.stage import pretrain
+from mdstride.train.trainer import Trainer
 from mdstride.windows import Windows
 
 SETTINGS = TRAINING
@@ -74,7 +76,7 @@ def test_a_killed_run_resumes_to_the_same_weights(dataset, tmp_path, one_thread,
     killed = train(dataset, tmp_path / "killed")
     assert "resuming after step" in capsys.readouterr().err
     assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
-    assert not (tmp_path / "killed/state").exists()
+    assert len(list((tmp_path / "killed/state").glob("*.safetensors"))) == 1
 
 
 def test_outputs_agree_with_each_other(dataset, tmp_path):
@@ -93,7 +95,17 @@ def test_outputs_agree_with_each_other(dataset, tmp_path):
     batches = validation_batches(windows, SETTINGS["times"], SETTINGS["lags"], None)
     assert mean_loss(load(run / "weights.safetensors", "cpu").forecast, batches) == pytest.approx(best["validation"])
     assert mean_loss(lambda state, lags: state.positions[:, None], batches) == pytest.approx(log[0]["persistence"])
-    assert not (tmp_path / "state").exists()
+
+
+def test_what_was_trained_to_the_end_is_not_trained_again(dataset, tmp_path, monkeypatch, capsys):
+    """A workflow that was killed before it noted the end deletes the outputs, and starts the job again."""
+    run = train(dataset, tmp_path, steps=20)
+    written = {path.name: path.read_bytes() for path in run.iterdir()}
+    shutil.rmtree(run)
+    monkeypatch.delattr(Trainer, "step")
+    train(dataset, tmp_path, steps=20)
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == written
+    assert "resuming after step 20" in capsys.readouterr().err
 
 
 def test_changed_settings_do_not_resume(dataset, tmp_path, capsys):

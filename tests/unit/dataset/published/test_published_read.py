@@ -193,7 +193,7 @@ def _trajectory(verdict: dict[str, Any]) -> Trajectory:
     frames = len(positions)
     return Trajectory(
         ETHANOL, MAPPED, 0, 1, numbers, masses(), np.array([[0, 1]]), np.arange(frames), 0.5 * np.arange(frames),
-        positions, velocities, forces, energy, np.ones(frames), np.ones(frames), {"replica": 0}, verdict, {},
+        positions, velocities, forces, energy, np.ones(frames), np.ones(frames), verdict, {"settings": {"replica": 0}},
     )  # fmt: skip
 
 

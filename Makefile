@@ -12,7 +12,7 @@ run: .venv/installed
 	snakemake --cores $(CORES)
 
 test: lint
-	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed-dev
 	ruff check .

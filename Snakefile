@@ -28,6 +28,7 @@ onstart:
 
 
 onerror:
+    advise(log)
     check_writable()
 
 

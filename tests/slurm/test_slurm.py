@@ -211,6 +211,7 @@ def test_a_gpu_that_no_node_has_ends_the_run_and_the_message_names_it(local, slu
     assert done.returncode == 1, text
     assert "Requested node configuration is not available" in text
     assert "--gpus=2" in text
+    assert "Slurm refused a job: no node of its partition has" in text
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,10 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from workflow_helpers import clone, snakemake
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_slurm(tmp_path_factory) -> Iterator[None]:
-    """Snakemake's plugin for Slurm, where it is installed, asks Slurm for its settings at each start, and waits ten
-    seconds where that is installed too but not running, as between the tests of it."""
-    folder = tmp_path_factory.mktemp("bin")
-    (folder / "scontrol").write_text("#!/bin/sh\nexit 1\n")
-    (folder / "scontrol").chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", str(folder), prepend=os.pathsep)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,8 @@ def check_writable():
         existing = next(path for path in [folder, *folder.parents] if path.exists() or path.is_symlink())
         try:
             with tempfile.TemporaryFile(dir=existing) as stream:
-                os.posix_fallocate(stream.fileno(), 0, ROOM)
+                stream.write(bytes(ROOM))
+                stream.flush()
         except OSError as error:
             raise WorkflowError(
                 f"{what}: cannot write below {existing} ({error.strerror}); "
@@ -86,6 +87,18 @@ def check_writable():
 
 if workflow.is_main_process:
     check_writable()
+
+
+def advise(logs):
+    """What to do when Slurm refuses a job, whose message does not say it."""
+    refusal = "Requested node configuration is not available"
+    if any(refusal in Path(log).read_text(encoding="utf-8", errors="replace") for log in logs):
+        sys.stderr.write(
+            "Slurm refused a job: no node of its partition has the cores, memory or GPUs that the sbatch call above asks for. "
+            "Change them in the profile (without a GPU: `gpu: 0` for pretrain; docs/cluster.md) and run the same command "
+            "again: all that is done is kept\n"
+        )
+
 
 CLAIMED = contextlib.ExitStack()
 

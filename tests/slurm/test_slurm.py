@@ -29,10 +29,11 @@ SMALL = {
     "plan": {"replicas": 1, "twins": 0},
     "library": {"shards": 1},
     "select": {"pick": {"count": 3}},
-    "simulate": {"production": 2.0},  # long enough to be interrupted
+    "relax": {"conformers": 1, "minima": 1},
+    "simulate": {"production": 1.5},  # long enough to be interrupted
 }
 """Laid over the tiny configuration."""
-EDITED = SMALL | {"simulate": {"production": 2.0, "temperature": 400.0}}
+EDITED = SMALL | {"simulate": {"production": 1.5, "temperature": 400.0}}
 """What it becomes while the workflow runs, which goes on with what it was started with."""
 DEADLINE = 420.0
 """Seconds for the whole run."""
@@ -42,6 +43,7 @@ GROUPS = {"selection": ["library", "screen", "select"], "scores": ["evaluate", "
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
 ON_SLURM = [
     *(*SNAKEMAKE, "--workflow-profile", "profiles/slurm", *TINY, "small.yaml"),
+    *("--set-threads", "pretrain=1", "baselines=1", "evaluate=1"),  # of a machine that has two cores, as a rule
     *("--slurm-init-seconds-before-status-checks", "1"),  # not 20: jobs are short, and the cluster of the test is ours
     *("--groups", "relax=relaxations", *(f"{rule}={group}" for group, rules in GROUPS.items() for rule in rules)),
 ]

@@ -7,6 +7,7 @@ tblite. Another engine, or a profile's own figures, overrule the estimates: `set
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 STEP = 40e-6
@@ -17,6 +18,9 @@ COLD = 1.4
 
 OPTIMISER_STEPS = 250
 """Of one relaxation: 30 to 150 for molecules of up to 20 atoms, more for long chains."""
+
+GPU_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
+"""NVIDIA's and AMD's."""
 
 SCORE = 2e-3
 """Core-seconds for one window and lag, of a model or of all baselines together, with everything that is measured."""
@@ -97,6 +101,13 @@ def dataset(config: Mapping[str, Any], atoms: Sequence[int]) -> Cost:
 def pretrain(dataset_mb: float) -> Cost:
     """From a data set file of so many MB, which is held in memory. The time depends on the device: it is not known."""
     return Cost(0, _loaded(dataset_mb))
+
+
+def gpus(config: Mapping[str, Any], *, elsewhere: bool) -> int:
+    """Of one training: those to ask a cluster for (`elsewhere`). On one machine trainings take turns on its GPU, and
+    run side by side where there is none."""
+    here = any(path.exists() for path in GPU_DRIVERS)
+    return config["pretrain"]["processes"] if elsewhere or here else 0
 
 
 def evaluate(config: Mapping[str, Any], compounds: int, dataset_mb: float) -> Cost:

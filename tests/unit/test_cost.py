@@ -98,3 +98,11 @@ def test_the_share_that_is_tested_follows_the_split():
     assert cost_of({"method": "butina", "test": 0.25, "folds": 5}) == pytest.approx(0.8 * quarter)
     assert cost_of({"method": "time", "test": 0.25}) == pytest.approx(4 * quarter)
     assert cost_of({"method": "named", "path": "x"}) == pytest.approx(4 * quarter)
+
+
+def test_a_cluster_is_asked_for_gpus_and_a_machine_without_one_is_not(tmp_path, monkeypatch):
+    config = changed(pretrain={"processes": 2})
+    monkeypatch.setattr(cost, "GPU_DRIVERS", (tmp_path / "driver",))
+    assert (cost.gpus(config, elsewhere=True), cost.gpus(config, elsewhere=False)) == (2, 0)
+    (tmp_path / "driver").touch()
+    assert cost.gpus(config, elsewhere=False) == 2

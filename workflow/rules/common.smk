@@ -164,12 +164,6 @@ def sizes():
     return [int(row["n_atoms"]) for row in known().values()]
 
 
-def gpus(wildcards):
-    """Trainings take turns on the GPU of this machine, and run side by side where it has none. A cluster is asked for it."""
-    here = any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd"))
-    return config["pretrain"]["processes"] if here or workflow.non_local_exec else 0
-
-
 def twin_cost(wildcards):
     return cost.simulate(config, size(wildcards), length=config["plan"]["twin_length"])
 

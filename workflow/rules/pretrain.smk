@@ -17,7 +17,7 @@ rule pretrain:
     resources:
         mem_mb=lambda wildcards, input, attempt: cost.pretrain(input.size_mb).mem_mb(attempt),
         runtime=720,  # what is left then goes on in the next attempt
-        gpu=gpus,
+        gpu=lambda wildcards: cost.gpus(config, elsewhere=workflow.non_local_exec),
     params:
         config=sections("pretrain"),
         # one process for each GPU, on one node

@@ -104,7 +104,7 @@ def made_up(about, errors, *, others=()):
 def write_run(folder, split, model, seed):
     run = folder / "runs" / model / split / str(seed)
     run.mkdir(parents=True)
-    made = {"source": "0123456789abcdef", "software": {"torch": "2.13.0"}}
+    made = {"stage": "pretrain", "source": "0123456789abcdef", "software": {"torch": "2.13.0"}}
     (run / "run.json").write_text(json.dumps({"model": model, "seed": seed, "split": split} | made))
     log = [{"step": s, "train": 1.0 / (s + 1), "validation": 2.0 / (s + 1), "persistence": 1.0} for s in range(5)]
     (run / "log.jsonl").write_text("\n".join(map(json.dumps, log)) + "\n")

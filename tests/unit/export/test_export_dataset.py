@@ -97,6 +97,6 @@ def test_an_export_that_breaks_off_leaves_no_half_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("mdstride.export.extxyz.write_frame", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="No space left"):
         export_dataset(both(), tmp_path / "out", format="extxyz")
     assert list((tmp_path / "out").iterdir()) == []

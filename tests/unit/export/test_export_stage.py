@@ -145,7 +145,7 @@ def test_an_export_that_breaks_off_leaves_nothing_behind(tmp_path, stored, suffi
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("mdstride.export.stage.Progress.update", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="No space left"):
         export_trajectory(stored, tmp_path / "out" / f"0{suffix}")
     assert list((tmp_path / "out").iterdir()) == []
 

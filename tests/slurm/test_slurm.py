@@ -1,6 +1,6 @@
 """The workflow on a real Slurm of one node: jobs die in three ways, and the bits are those of a local run.
 
-pytest -m slurm tests/slurm          two minutes on two free cores; needs root and `tests/slurm/cluster.sh install`
+pytest -m slurm tests/slurm          three minutes on two cores; needs root and `tests/slurm/cluster.sh install`
 """
 
 import importlib.util

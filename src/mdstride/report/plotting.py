@@ -154,7 +154,8 @@ def log_scale(axes: Axes) -> None:
         axes.set_ylim(0.1, 1.0)
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 1)))
+    even = high < 10 * low  # where the locator may fall back on even steps
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}" if even else number(value, 1)))
     axes.yaxis.set_minor_locator(NullLocator())
 
 
